@@ -2,12 +2,12 @@
 
 Pictures are float tensors (N, 3, H, W), RGB, sRGB-encoded, in [0, 1]; the functions that compare *sets* of
 pictures also take a list of tensors (3, H, W) or (1, 3, H, W) of different sizes. Every function raises
-`ValueError` with one sentence where its input is not that. No figure here needs weights from elsewhere: the one
-that looks at features takes the feature function as an argument.
+`ValueError` with one sentence where its input is not that. No figure here needs weights from elsewhere: the
+one that looks at features takes the feature function as an argument.
 
-A style distance says nothing alone: the unchanged photo can be nearer to a painter than a good painting is. So
-`style_score` never returns a distance without its two bounds, "the photo copied" (0) and "other real paintings
-of that painter" (1).
+A style distance says nothing alone: the unchanged photo can be nearer to a painter than a good painting is.
+So `style_score` never returns a distance without its two bounds, "the photo copied" (0) and "other real
+paintings of that painter" (1).
 """
 
 from __future__ import annotations
@@ -48,21 +48,34 @@ SCALES = 3
 
 def _check(pictures: Tensor, name: str = "pictures") -> Tensor:
     """Returns the pictures on the CPU in float64; refuses anything but finite (N, 3, H, W) in [0, 1]."""
-    if not isinstance(pictures, Tensor) or pictures.ndim != 4 or pictures.shape[1] != 3 or not pictures.numel():
+    if (
+        not isinstance(pictures, Tensor)
+        or pictures.ndim != 4
+        or pictures.shape[1] != 3
+        or not pictures.numel()
+    ):
         shape = tuple(pictures.shape) if isinstance(pictures, Tensor) else type(pictures).__name__
-        raise ValueError(f"{name[0].upper() + name[1:]} must be RGB of shape (N, 3, H, W), but got {shape}: convert with artcore.image.")
+        raise ValueError(
+            f"{name[0].upper() + name[1:]} must be RGB of shape (N, 3, H, W), but got {shape}: "
+            "convert with artcore.image."
+        )
     pictures = pictures.detach().to("cpu", torch.float64)
     low, high = pictures.aminmax()
     # Not "low < ... or high > ...": NaN must fail too. The margin forgives rounding in half precision.
     if not (low >= -0.01 and high <= 1.01):
-        raise ValueError(f"{name[0].upper() + name[1:]} must lie in [0, 1], but span {low:.4g} to {high:.4g}: divide by 255 or clamp first.")
+        raise ValueError(
+            f"{name[0].upper() + name[1:]} must lie in [0, 1], but span {low:.4g} to {high:.4g}: "
+            "divide by 255 or clamp first."
+        )
     return pictures.clamp(0, 1)
 
 
 def _pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     a, b = _check(a, "the first pictures"), _check(b, "the second pictures")
     if a.shape != b.shape:
-        raise ValueError(f"Pictures are compared pixel by pixel, but {tuple(a.shape)} is not {tuple(b.shape)}: resize.")
+        raise ValueError(
+            f"Pictures are compared pixel by pixel, but {tuple(a.shape)} is not {tuple(b.shape)}: resize."
+        )
     return a, b
 
 
@@ -74,7 +87,9 @@ def _set(pictures: Pictures, name: str) -> list[Tensor]:
     items = [p[None] if isinstance(p, Tensor) and p.ndim == 3 else p for p in items]
     for item in items:
         if len(_check(item, name)) != 1:
-            raise ValueError(f"A list of {name} holds one picture an entry, but {len(item)} came in one: split it.")
+            raise ValueError(
+                f"A list of {name} holds one picture an entry, but {len(item)} came in one: split it."
+            )
     return items
 
 
@@ -87,10 +102,12 @@ def _luma(rgb: Tensor) -> Tensor:
 
 
 def _studio_luma(rgb: Tensor, crop: int) -> Tensor:
-    """Y of BT.601 in studio swing (16 to 235), (N, 1, H, W), of the 8-bit picture, `crop` pixels off each side."""
+    """BT.601 Y in studio swing (16 to 235), (N, 1, H, W), of the 8-bit picture less `crop` pixels a side."""
     height, width = rgb.shape[-2:]
     if crop < 0 or 2 * crop >= min(height, width):
-        raise ValueError(f"A border of {crop} px can't be cut from {width}x{height}: use a smaller crop, 0 or more.")
+        raise ValueError(
+            f"A border of {crop} px can't be cut from {width}x{height}: use a smaller crop, 0 or more."
+        )
     rgb = rgb[..., crop : height - crop, crop : width - crop]
     rgb = (rgb * 255).round() / 255
     return 16 + (rgb * rgb.new_tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1)).sum(1, keepdim=True)
@@ -111,8 +128,8 @@ def psnr_y(a: Tensor, b: Tensor, *, crop: int = 0) -> Tensor:
 def ssim_y(a: Tensor, b: Tensor, *, crop: int = 0) -> Tensor:
     """Structural similarity on luma, one figure per picture, (N,), 1 for equal pictures.
 
-    Wang et al. 2004: Gaussian window 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, only windows that lie inside.
-    Luma and `crop` as in `psnr_y`. Pictures need 11 pixels a side after the crop.
+    Wang et al. 2004: Gaussian window 11x11 with sigma 1.5, K1 = 0.01, K2 = 0.03, only windows that lie
+    inside. Luma and `crop` as in `psnr_y`. Pictures need 11 pixels a side after the crop.
     """
     a, b = _pair(a, b)
     return _ssim(_studio_luma(a, crop), _studio_luma(b, crop), 255.0)
@@ -121,7 +138,9 @@ def ssim_y(a: Tensor, b: Tensor, *, crop: int = 0) -> Tensor:
 def _ssim(a: Tensor, b: Tensor, value_range: float) -> Tensor:
     """Structural similarity of planes (N, 1, H, W), (N,)."""
     if min(a.shape[-2:]) < 11:
-        raise ValueError(f"SSIM needs 11 pixels a side, but {a.shape[-1]}x{a.shape[-2]} are left: use a larger picture.")
+        raise ValueError(
+            f"SSIM needs 11 pixels a side, but {a.shape[-1]}x{a.shape[-2]} are left: use a larger picture."
+        )
     offsets = torch.arange(-5, 6, dtype=a.dtype)
     window = torch.softmax(-offsets.square() / (2 * 1.5**2), 0)  # a Gaussian that sums to 1
 
@@ -172,7 +191,8 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 def delta_e_2000(lab_a: Tensor, lab_b: Tensor) -> Tensor:
     """CIEDE2000 colour difference of L*a*b* tensors, channels in dimension 1: (N, 3, ...) -> (N, ...).
 
-    Sharma, Wu and Dalal 2005, equations 2 to 22, with kL = kC = kH = 1. 1 is about a difference one just sees.
+    Sharma, Wu and Dalal 2005, equations 2 to 22, with kL = kC = kH = 1. 1 is about a difference one just
+    sees.
     """
     l1, a1, b1 = lab_a.double().unbind(1)
     l2, a2, b2 = lab_b.double().unbind(1)
@@ -192,7 +212,9 @@ def delta_e_2000(lab_a: Tensor, lab_b: Tensor) -> Tensor:
 
     mean_l, mean_c = (l1 + l2) / 2, (c1 + c2) / 2
     total = h1 + h2
-    mean_h = torch.where((h1 - h2).abs() <= 180, total, torch.where(total < 360, total + 360, total - 360)) / 2
+    mean_h = (
+        torch.where((h1 - h2).abs() <= 180, total, torch.where(total < 360, total + 360, total - 360)) / 2
+    )
     mean_h = torch.where(grey, total, mean_h)
 
     def cosine(degrees: Tensor) -> Tensor:
@@ -215,16 +237,17 @@ def delta_e_2000(lab_a: Tensor, lab_b: Tensor) -> Tensor:
 
 
 def ciede2000(a: Tensor, b: Tensor) -> Tensor:
-    """Mean CIEDE2000 difference of two pictures over their pixels, one figure per picture, (N,), 0 if equal."""
+    """Mean CIEDE2000 difference over the pixels, one figure per pair of pictures, (N,), 0 if equal."""
     a, b = _pair(a, b)
     return delta_e_2000(rgb_to_lab(a), rgb_to_lab(b)).mean((1, 2))
 
 
 def colourfulness(rgb: Tensor) -> Tensor:
-    """Colourfulness of Hasler and Suesstrunk 2003, (N,): 0 is grey, about 40 a photo, above 80 very colourful.
+    """Colourfulness of Hasler and Suesstrunk 2003, (N,): 0 is grey, about 40 a photo, above 80 very
+    colourful.
 
-    On the scale of 8-bit pictures, as published. The difference between two sets can be taken as the difference
-    of the means or as the mean of the differences; they are far apart, so say which.
+    On the scale of 8-bit pictures, as published. The difference between two sets can be taken as the
+    difference of the means or as the mean of the differences; they are far apart, so say which.
     """
     red, green, blue = (_check(rgb) * 255).flatten(2).unbind(1)
     opponents = torch.stack([red - green, (red + green) / 2 - blue], 1)
@@ -233,10 +256,12 @@ def colourfulness(rgb: Tensor) -> Tensor:
 
 
 def diversity(samples: Tensor) -> float:
-    """How different several answers to one question are: (K, 3, H, W), K >= 2 -> mean CIEDE2000 over all pairs."""
+    """How different K >= 2 answers to one question, (K, 3, H, W), are: mean CIEDE2000 over all pairs."""
     lab = rgb_to_lab(samples)
     if len(lab) < 2:
-        raise ValueError("Diversity compares pictures in pairs, but only one was given: make at least two samples.")
+        raise ValueError(
+            "Diversity compares pictures in pairs, but only one was given: make at least two samples."
+        )
     pairs = [delta_e_2000(lab[i : i + 1], lab[i + 1 :]).mean((1, 2)) for i in range(len(lab) - 1)]
     return torch.cat(pairs).mean().item()
 
@@ -245,7 +270,8 @@ def diversity(samples: Tensor) -> float:
 
 
 def patch_distance(a: Pictures, b: Pictures, kind: str, *, patches: int = 16384, seed: int = 0) -> float:
-    """Sliced Wasserstein-1 distance between the 7x7 patches of two sets of pictures, the mean over three scales.
+    """Sliced Wasserstein-1 distance between the 7x7 patches of two sets of pictures, the mean over three
+    scales.
 
     `kind` "brushwork": luma patches, each less its own mean, so that neither palette nor exposure counts;
     "colour": RGB patches as they are. At every scale (whole, half and quarter size; halved by means of 2x2)
@@ -253,9 +279,9 @@ def patch_distance(a: Pictures, b: Pictures, kind: str, *, patches: int = 16384,
     directions and compared by their quantiles, so that sets of any number and size of pictures compare.
     The same seed always draws the same patches from pictures of the same sizes: equal sets measure exactly 0.
 
-    A patch is 7 pixels whatever the picture shows: bring both sets to a common size of canvas first. Unlike GPDM
-    (Elnekave and Weiss 2022), which this follows, the distance is that of whole sets, not of two pictures.
-    Raises `ValueError` for a picture with a side below 28 pixels (7 at the smallest scale).
+    A patch is 7 pixels whatever the picture shows: bring both sets to a common size of canvas first. Unlike
+    GPDM (Elnekave and Weiss 2022), which this follows, the distance is that of whole sets, not of two
+    pictures. Raises `ValueError` for a picture with a side below 28 pixels (7 at the smallest scale).
     """
     if kind not in ("brushwork", "colour"):
         raise ValueError(f"There is no patch distance {kind!r}: choose 'brushwork' or 'colour'.")
@@ -278,7 +304,9 @@ def _projected(pictures: list[Tensor], kind: str, patches: int, seed: int) -> li
         plane = (_luma(picture) if kind == "brushwork" else picture).float()
         if min(plane.shape[-2:]) < PATCH * 2 ** (SCALES - 1):
             height, width = plane.shape[-2:]
-            raise ValueError(f"A picture of {width}x{height} has no 7x7 patch at quarter size: use 28 pixels or more.")
+            raise ValueError(
+                f"A picture of {width}x{height} has no 7x7 patch at quarter size: use 28 pixels or more."
+            )
         for scale in range(SCALES):
             if scale:
                 plane = F.avg_pool2d(plane, 2)
@@ -301,7 +329,7 @@ def _quantile_distance(a: list[Tensor], b: list[Tensor]) -> float:
 
 
 def _quantiles(ordered: Tensor, count: int) -> Tensor:
-    """`count` evenly spaced quantiles of sorted rows, linear between neighbours; all rows if count is their length."""
+    """`count` evenly spaced quantiles of sorted rows, linear between neighbours (all, if there are `count`)."""
     size = ordered.shape[1]
     if size == count:
         return ordered
@@ -314,10 +342,10 @@ def _quantiles(ordered: Tensor, count: int) -> Tensor:
 def encoder_distance(a: Pictures, b: Pictures, features: Features) -> float:
     """Distance between the feature statistics of two sets of pictures, relative to those of `b`; 0 if equal.
 
-    `features` maps one picture (1, 3, H, W) in [0, 1], float32, to a dict of layers (1, C, h, w), for example
-    `lambda x: encoder(x, ("r1_1", "r2_1"))`. Per layer: the channel means, standard deviations and Gram matrix,
-    averaged over the positions of a picture and over the pictures, each as |difference| / |b|; the mean of
-    the three, over the layers. Relative, so that no layer outweighs another.
+    `features` maps one picture (1, 3, H, W) in [0, 1], float32, to a dict of layers (1, C, h, w), for
+    example `lambda x: encoder(x, ("r1_1", "r2_1"))`. Per layer: the channel means, standard deviations and
+    Gram matrix, averaged over the positions of a picture and over the pictures, each as |difference| / |b|;
+    the mean of the three, over the layers. Relative, so that no layer outweighs another.
     """
     a, b = _set(a, "the first pictures"), _set(b, "the second pictures")
     return _relative(_statistics(a, features), _statistics(b, features))
@@ -342,7 +370,11 @@ def _statistics(pictures: list[Tensor], features: Features) -> dict[str, tuple[T
 
 
 def _relative(a: dict[str, tuple[Tensor, ...]], b: dict[str, tuple[Tensor, ...]]) -> float:
-    parts = [(x - y).norm() / y.norm().clamp(min=1e-12) for name in b for x, y in zip(a[name], b[name], strict=True)]
+    parts = [
+        (x - y).norm() / y.norm().clamp(min=1e-12)
+        for name in b
+        for x, y in zip(a[name], b[name], strict=True)
+    ]
     return torch.stack(parts).mean().item()
 
 
@@ -353,10 +385,10 @@ def _relative(a: dict[str, tuple[Tensor, ...]], b: dict[str, tuple[Tensor, ...]]
 class Bounded:
     """A distance to the painter's training paintings, and the two distances that give it a meaning.
 
-    distance: of the outputs. copied: of the photos, as if the program had done nothing. real: of paintings by
-    the painter that were held back. score: (copied - distance) / (copied - real), 0 for the photo and 1 for a
-    real painting; above 1 is nearer to the training paintings than the painter's own; None where the photos are
-    as near as the held-back paintings and the question has no answer.
+    distance: of the outputs. copied: of the photos, as if the program had done nothing. real: of paintings
+    by the painter that were held back. score: (copied - distance) / (copied - real), 0 for the photo and 1
+    for a real painting; above 1 is nearer to the training paintings than the painter's own; None where the
+    photos are as near as the held-back paintings and the question has no answer.
     """
 
     distance: float
@@ -398,16 +430,19 @@ def style_score(
     """Scores paintings made from photos: how near to the painter, and how much of the photo is left.
 
     outputs[i] was painted from photos[i] and has its size. Both distances, brushwork and colour
-    (`patch_distance`), and with `features` the encoder's (`encoder_distance`), are taken to `train_paintings`,
-    which the model may have seen, from the outputs, the photos and the paintings held back. The photos themselves
-    score exactly 0, the held-back paintings exactly 1. Bring photos and paintings to a common size first, or the
-    scale of strokes is compared with the scale of scans; a handful of pictures a set gives a rough figure.
+    (`patch_distance`), and with `features` the encoder's (`encoder_distance`), are taken to
+    `train_paintings`, which the model may have seen, from the outputs, the photos and the paintings held
+    back. The photos themselves score exactly 0, the held-back paintings exactly 1. Bring photos and
+    paintings to a common size first, or the scale of strokes is compared with the scale of scans; a handful
+    of pictures a set gives a rough figure.
     """
     outputs, photos = _set(outputs, "the outputs"), _set(photos, "the photos")
     train = _set(train_paintings, "the training paintings")
     heldback = _set(heldback_paintings, "the held-back paintings")
     if len(outputs) != len(photos):
-        raise ValueError(f"There are {len(outputs)} outputs for {len(photos)} photos: give one output for each photo.")
+        raise ValueError(
+            f"There are {len(outputs)} outputs for {len(photos)} photos: give one output for each photo."
+        )
     content = torch.cat([content_kept(o, p) for o, p in zip(outputs, photos, strict=True)]).mean().item()
 
     def bounded(describe: Callable[[list[Tensor]], object], distance: Callable[..., float]) -> Bounded:

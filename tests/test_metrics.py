@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from artcore import metrics
 
-# CIEDE2000 test pairs of Sharma, Wu and Dalal 2005, table 1: L1 a1 b1 L2 a2 b2 difference. They were chosen to
-# reach every branch: hues across 0 and 180 degrees, greys, and the blue rotation term.
+# CIEDE2000 test pairs of Sharma, Wu and Dalal 2005, table 1: L1 a1 b1 L2 a2 b2 difference. They reach every
+# branch: hues across 0 and 180 degrees, greys, and the blue rotation term.
 SHARMA = """
 50 2.6772 -79.7751 50 0 -82.7485 2.0425
 50 3.1571 -77.2803 50 0 -82.7485 2.8615
@@ -62,7 +62,9 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def strokes(count: int, angle: float, tint: tuple[float, float, float], *, seed: int, size: int = 64) -> torch.Tensor:
+def strokes(
+    count: int, angle: float, tint: tuple[float, float, float], *, seed: int, size: int = 64
+) -> torch.Tensor:
     """A "painter": tinted stripes of one direction with noise, (count, 3, size, size)."""
     generator = torch.Generator().manual_seed(seed)
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
@@ -144,7 +146,9 @@ def test_colourfulness_from_its_definition(photo: torch.Tensor) -> None:
     rg, yb = red - green, (red + green) / 2 - blue
     expected = math.hypot(rg.std(), yb.std()) + 0.3 * math.hypot(rg.mean(), yb.mean())
     assert metrics.colourfulness(photo).item() == pytest.approx(expected)
-    assert metrics.colourfulness(photo.mean(1, keepdim=True).expand(-1, 3, -1, -1)).item() == pytest.approx(0, abs=1e-9)
+    assert metrics.colourfulness(photo.mean(1, keepdim=True).expand(-1, 3, -1, -1)).item() == pytest.approx(
+        0, abs=1e-9
+    )
 
 
 def test_diversity_is_the_mean_over_all_pairs() -> None:
@@ -186,7 +190,12 @@ def test_content_is_the_ssim_of_sobel_magnitudes(photo: torch.Tensor) -> None:
 
     worse = F.avg_pool2d(photo, 3, 1, 1)
     expected = reference.structural_similarity(
-        edges(worse), edges(photo), data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        edges(worse),
+        edges(photo),
+        data_range=1,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
     )
     assert metrics.content_kept(worse, photo).item() == pytest.approx(expected, abs=1e-9)
 
@@ -307,7 +316,9 @@ def test_half_way_lies_between_and_the_bounds_are_kept(painter: dict[str, torch.
         figure = getattr(half, name)
         assert figure.real < figure.distance < figure.copied
         assert 0 < figure.score < 1
-        assert figure.score == pytest.approx((figure.copied - figure.distance) / (figure.copied - figure.real))
+        assert figure.score == pytest.approx(
+            (figure.copied - figure.distance) / (figure.copied - figure.real)
+        )
     written = half.to_dict()
     assert set(written) == {"brushwork", "colour", "encoder", "content"}
     assert set(written["colour"]) == {"distance", "copied", "real", "score"}
