@@ -191,8 +191,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 def delta_e_2000(lab_a: Tensor, lab_b: Tensor) -> Tensor:
     """CIEDE2000 colour difference of L*a*b* tensors, channels in dimension 1: (N, 3, ...) -> (N, ...).
 
-    Sharma, Wu and Dalal 2005, equations 2 to 22, with kL = kC = kH = 1. 1 is about a difference one just
-    sees.
+    Sharma, Wu and Dalal 2005, equations 2 to 22, with kL = kC = kH = 1. One just sees a difference of 1.
     """
     l1, a1, b1 = lab_a.double().unbind(1)
     l2, a2, b2 = lab_b.double().unbind(1)
@@ -243,8 +242,7 @@ def ciede2000(a: Tensor, b: Tensor) -> Tensor:
 
 
 def colourfulness(rgb: Tensor) -> Tensor:
-    """Colourfulness of Hasler and Suesstrunk 2003, (N,): 0 is grey, about 40 a photo, above 80 very
-    colourful.
+    """Colourfulness of Hasler and Suesstrunk 2003, (N,): 0 is grey, about 40 a photo, over 80 gaudy.
 
     On the scale of 8-bit pictures, as published. The difference between two sets can be taken as the
     difference of the means or as the mean of the differences; they are far apart, so say which.
@@ -329,7 +327,7 @@ def _quantile_distance(a: list[Tensor], b: list[Tensor]) -> float:
 
 
 def _quantiles(ordered: Tensor, count: int) -> Tensor:
-    """`count` evenly spaced quantiles of sorted rows, linear between neighbours (all, if there are `count`)."""
+    """`count` evenly spaced quantiles of sorted rows, linear between neighbours (all if there are `count`)."""
     size = ordered.shape[1]
     if size == count:
         return ordered
