@@ -327,7 +327,7 @@ def _quantile_distance(a: list[Tensor], b: list[Tensor]) -> float:
 
 
 def _quantiles(ordered: Tensor, count: int) -> Tensor:
-    """`count` evenly spaced quantiles of sorted rows, linear between neighbours (all if there are `count`)."""
+    """`count` evenly spaced quantiles of sorted rows, linear between neighbours (all if of that number)."""
     size = ordered.shape[1]
     if size == count:
         return ordered
