@@ -122,8 +122,8 @@ class VGG19(nn.Module):
             wrong = [k for k in expected if k not in state or state[k].shape != expected[k].shape]
             wrong = wrong or sorted(state.keys() - expected.keys())
             raise ValueError(
-                f"{source} holds no VGG-19 of torchvision: {len(wrong)} tensors are missing, unknown or of other "
-                f"shapes (first: {prefix}{wrong[0]}); give weights saved from torchvision.models.vgg19."
+                f"{source} holds no VGG-19 of torchvision: {len(wrong)} tensors are missing, unknown or of "
+                f"other shapes (first: {prefix}{wrong[0]}); give weights saved from torchvision.models.vgg19."
             ) from error
 
 
