@@ -30,6 +30,8 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
+from tests.local_hub import local_hub  # noqa: E402, F401  a fixture
+
 REPO = Path(__file__).resolve().parents[1]
 CACHES = ("__pycache__", ".pytest_cache", ".ruff_cache")
 
@@ -62,7 +64,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def pytest_terminal_summary(terminalreporter) -> None:
     for line in getattr(terminalreporter.config, "left_behind", []):
-        terminalreporter.write_line(f"A test left this in the repository, write to tmp_path: {line}", red=True)
+        terminalreporter.write_line(f"A test left this in the repository, use tmp_path: {line}", red=True)
 
 
 @pytest.fixture(autouse=True)
