@@ -313,22 +313,15 @@ def test_16_bit_png_with_a_colour_that_means_transparent():
     same(found, np.array([[(0, 0, 0, 255), (156, 156, 156, 0)]]))
 
 
-def test_12_bit_tiff_and_white_is_zero():
-    def tiff(bits: int, photometric: int, strip: bytes) -> bytes:
-        tags = {
-            256: 2,
-            257: 1,
-            258: bits,
-            259: 1,
-            262: photometric,
-            273: 200,
-            277: 1,
-            278: 1,
-            279: len(strip),
-        }
-        entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
-        return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries.ljust(190, b"\0") + strip
+def tiff(bits: int, photometric: int, strip: bytes, more: dict[int, int] | None = None) -> bytes:
+    """A grey TIFF of 2 x 1 pixels."""
+    tags = {256: 2, 257: 1, 258: bits, 259: 1, 262: photometric, 273: 240, 277: 1, 278: 1, 279: len(strip)}
+    tags |= more or {}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries.ljust(230, b"\0") + strip
 
+
+def test_12_bit_tiff_and_white_is_zero():
     twelve = tiff(12, 1, bytes([0xFF, 0xF8, 0x00]))  # 4095, 2048
     same(image.open(twelve), np.array([[(255,) * 3, (128,) * 3]]))
     inverse = tiff(16, 0, struct.pack("<HH", 0, 32768))
@@ -402,6 +395,7 @@ def test_exif_is_kept_when_asked_and_only_then(format):
     same(found, np.asarray(painted), 12 if format in ("JPEG", "WEBP") else 0)
 
 
+@pytest.mark.filterwarnings("ignore")  # Pillow's, about the damage
 def test_broken_exif_is_dropped():
     whole = exif_bytes(6)
     for broken in (
@@ -417,6 +411,10 @@ def test_broken_exif_is_dropped():
             picture = image.open(stored(pil(), format, exif=broken))
             assert picture.mode == "RGB" and set(picture.size) == {24, 32}
             assert image.open(image.encode(picture, "JPEG", exif=True)).size == picture.size
+    for offset in (0, 5, 200, 10**9):
+        picture = image.open(tiff(8, 1, bytes([7, 9]), {34665: offset, 34853: offset}))
+        same(picture, np.array([[(7,) * 3, (9,) * 3]]))
+        assert picture.info == {"format": "TIFF"}
 
 
 def test_exif_too_long_for_a_jpeg_loses_its_maker_note():
@@ -510,6 +508,7 @@ def test_the_same_picture_gives_the_same_bytes():
 # ---------------------------------------------------------------------------------------------- hostile files
 
 
+@pytest.mark.filterwarnings("ignore")  # Pillow's, when the test itself opens the bomb
 def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     path = tmp_path / "bomb.png"
     pixels = zlib.compressobj(1)
@@ -580,6 +579,7 @@ def test_hostile_metadata_does_not_cost_the_picture():
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.filterwarnings("ignore")  # Pillow's, about what is missing
 def test_truncated_files(tmp_path, format):
     data = stored(pil(64, 80), format)
     whole = np.asarray(image.open(data)).astype(int)
