@@ -1,0 +1,98 @@
+"""Perceptual losses: functions of pictures (N, 3, H, W) in [0, 1] and of feature dicts {layer: (N, C, H, W)}."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+Features = Mapping[str, torch.Tensor]
+
+
+def gram(features: torch.Tensor) -> torch.Tensor:
+    """Gram matrix (N, C, C): mean over positions of products of channels (Gatys et al. 2016, eq. 3).
+
+    Divided by H * W (Gatys leaves it a sum), so that pictures of any size compare; always float32.
+    """
+    flat = features.float().flatten(2)
+    return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+
+def grams(features: Features) -> dict[str, torch.Tensor]:
+    """:func:`gram` of every layer."""
+    return {name: gram(f) for name, f in features.items()}
+
+
+def gram_loss(
+    features: Features, targets: Features, weights: Mapping[str, float], *, relative: bool = True
+) -> torch.Tensor:
+    """Style loss: weighted squared difference of Gram matrices, summed over layers (Gatys et al. 2016, eq. 4-5).
+
+    Args:
+        features: feature maps of the picture that is made.
+        targets: Gram matrices (N, C, C) or (1, C, C) by layer.
+        weights: weight of each layer; layers without a weight don't count.
+        relative: divide each layer by its target's square, which makes weights nearly free of scale and of
+            the feature net (a departure from the paper); else the mean square of Gram / C as in the common
+            implementations, for which the weights of document 001 were chosen.
+    """
+    total = 0.0
+    for name, weight in weights.items():
+        made, target = gram(features[name]), targets[name]
+        if relative:
+            error = (made - target).square().sum((1, 2)) / target.square().sum((1, 2)).clamp_min(1e-12)
+        else:
+            error = ((made - target) / made.shape[1]).square().mean((1, 2))
+        total = total + weight * error.mean()
+    return total
+
+
+def content_loss(
+    features: Features, targets: Features, weights: Mapping[str, float], *, relative: bool = True
+) -> torch.Tensor:
+    """Content loss: weighted mean squared difference of features, summed over layers (Gatys et al. 2016, eq. 1).
+
+    With ``relative``, divided by the mean square of the target's features.
+    """
+    total = 0.0
+    for name, weight in weights.items():
+        target = targets[name].float()
+        error = (features[name].float() - target).square().mean()
+        total = total + weight * (error / target.square().mean().clamp_min(1e-12) if relative else error)
+    return total
+
+
+def total_variation(x: torch.Tensor) -> torch.Tensor:
+    """Mean squared difference of neighbouring pixels, over both directions; 0 for a flat picture."""
+    x = x.float()
+    dy, dx = x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
+    return dy.square().mean() + dx.square().mean()
+
+
+def colour_moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean (N, 3) and covariance (N, 3, 3) of the colours of each picture."""
+    flat = x.float().flatten(2)
+    mean = flat.mean(2)
+    centred = flat - mean[..., None]
+    return mean, centred @ centred.transpose(1, 2) / flat.shape[2]
+
+
+def colour_loss(x: torch.Tensor, mean: torch.Tensor, covariance: torch.Tensor) -> torch.Tensor:
+    """Squared difference of colour means and covariances; what deep features alone leave open."""
+    made_mean, made_covariance = colour_moments(x)
+    return (made_mean - mean).square().sum(1).mean() + (made_covariance - covariance).square().sum((1, 2)).mean()
+
+
+def match_colour(x: torch.Tensor, mean: torch.Tensor, covariance: torch.Tensor) -> torch.Tensor:
+    """Map the colours of pictures linearly so that they get the given mean (N, 3) and covariance (N, 3, 3).
+
+    By Cholesky factors (Gatys et al. 2017, "Controlling perceptual factors", eq. 8-9, with Cholesky in place
+    of PCA). The result is clamped to [0, 1], so its moments are only nearly the ones asked for.
+    """
+    own_mean, own_covariance = colour_moments(x)
+    ridge = 1e-5 * torch.eye(3, device=x.device)
+    source = torch.linalg.cholesky(own_covariance + ridge)
+    target = torch.linalg.cholesky(covariance + ridge)
+    matrix = target @ torch.linalg.inv(source)
+    flat = matrix @ (x.float().flatten(2) - own_mean[..., None]) + mean[..., None]
+    return flat.clamp(0, 1).view_as(x)

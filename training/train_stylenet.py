@@ -1,0 +1,354 @@
+"""Train a feed-forward painter for every folder of paintings: `python -m training.train_stylenet --help`.
+
+Document 001's method (one net per movement, trained on the average Gram matrix of its paintings) and ours:
+each photo against one random painting that is recoloured towards it, so that hues belong to the scene, and
+optionally a patch discriminator that knows all the paintings. Losses: content + style + total variation
+(Gatys et al. 2016, Johnson et al. 2016), colour moments, least-squares GAN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+
+from artcore import perceptual
+from artcore.hub import ArtModel
+from artcore.models.encoder import ArtEncoder
+from artcore.models.stylenet import StyleNet, StyleTransferNetwork
+from training import loop
+from training.adversarial import PatchDiscriminator, augment, least_squares
+from training.data import SUFFIXES, DataError, Pictures, batch, find_pictures, locate, prefetch, split
+
+ARCHITECTURES = {"StyleNet": StyleNet, "StyleTransferNetwork": StyleTransferNetwork}
+
+# conv5_1 exists in VGG-19 only: the ArtEncoder has four blocks, so its deepest layer stands in.
+_DOCUMENT_LAYERS = ("r1_1", "r2_1", "r3_1", "r4_1", "r4_2")
+
+
+def _document_001(layer_weights: tuple[float, ...], **changes: object) -> dict:
+    """Settings of document 001, whose weights are for plain mean squares, not for relative errors."""
+    return {
+        "architecture": "StyleTransferNetwork",
+        "target": "mean_gram",
+        "relative": False,
+        "content_layers": {"r4_2": 1.0},
+        "style_layers": dict(zip(_DOCUMENT_LAYERS, layer_weights, strict=True)),
+        "content_weight": 1.0,
+        "colour_weight": 0.0,
+        "adversarial_weight": 0.0,
+        "schedule": "step",
+        "learning_rate": 1e-3,
+        "batch_size": 4,
+        **changes,
+    }
+
+
+PRESETS: dict[str, dict] = {
+    "document-001-original": _document_001((1.0, 0.8, 0.4, 0.2, 0.2), style_weight=1e5, tv_weight=1e-6, epochs=500),
+    "document-001-improved": _document_001((0.2, 0.2, 0.4, 0.3, 0.2), style_weight=1e12, tv_weight=1e-2, epochs=1200),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a StyleNet training. A folder of class folders trains one net per class, named after it."""
+
+    photos: str = "data/photos"  # folder or hub:org/name
+    paintings: str = "data/styles"  # folder of paintings, or of class folders
+    out: str = "runs/stylenet"
+    samples: str = ""  # photos for the sample grid; empty: held-back ones
+    architecture: str = "StyleNet"
+    channels: tuple[int, ...] = ()  # empty: the architecture's own
+    blocks: int = 0  # 0: the architecture's own
+    norm: str = "batch"  # StyleNet only; with --init of a folded net there is none left
+    init: str = ""  # checkpoint folder or Hub repo to fine-tune; nets that share one can be mixed by weights
+    features: str = "weights/encoder"  # ArtEncoder folder or repo, "vgg19", or a file of VGG-19 weights
+    target: str = "painting"  # "painting": one random painting per photo; "mean_gram": the average of all
+    recolour: float = 0.5  # how far a painting's colours go towards the photo's: 0 not at all, 1 all the way
+    relative: bool = True  # losses relative to their targets, or plain mean squares
+    content_layers: dict[str, float] = field(default_factory=lambda: {"r3_2": 0.5, "r4_1": 0.5})
+    style_layers: dict[str, float] = field(
+        default_factory=lambda: {"r1_1": 0.2, "r2_1": 0.2, "r3_1": 0.2, "r4_1": 0.2, "r4_2": 0.2}
+    )
+    content_weight: float = 0.25
+    style_weight: float = 1.0
+    tv_weight: float = 0.5
+    colour_weight: float = 0.5
+    adversarial_weight: float = 0.0
+    discriminator_channels: int = 32
+    copy_steps: int = 300  # first learn to copy the photo: the style terms then start from a readable picture
+    steps: int = 8000
+    epochs: int = 0  # passes over the photos; when given, it sets the steps
+    batch_size: int = 8  # per process
+    size: int = 192
+    photo_zoom: tuple[float, ...] = (0.7, 1.3)
+    painting_zoom: tuple[float, ...] = (1.0, 2.0)  # enlarged paintings give strokes that show at 1080p
+    short_side: int = 288
+    hold_back_photos: float = 0.05
+    hold_back_paintings: float = 0.1
+    learning_rate: float = 1e-3
+    discriminator_rate: float = 4e-4
+    schedule: str = "cosine"  # or "step": halved four times
+    warmup: int = 100
+    clip: float = 1.0
+    ema: float = 0.999
+    mixed_precision: str = "no"  # "bf16" where the processor has it
+    checkpoint_every: int = 500
+    sample_every: int = 500
+    tracker: str = "tensorboard"
+    seed: int = 0
+
+
+def feature_net(source: str) -> ArtModel:
+    """The net that the losses look through: an ArtEncoder, or VGG-19 when asked for by name or weights file."""
+    if source == "vgg19" or Path(source).suffix in {".pth", ".safetensors"}:
+        from artcore.models.vgg import VGG19
+
+        return VGG19(weights="download" if source == "vgg19" else source)
+    return ArtEncoder.from_pretrained(source)
+
+
+def layer_name(name: str, net: ArtModel) -> str:
+    """The layer's own name in ``net``: settings say "r3_1" for what VGG calls "conv3_1"."""
+    return name if isinstance(net, ArtEncoder) else name.replace("r", "conv", 1)
+
+
+@torch.no_grad()
+def mean_gram(pictures: Pictures, net: ArtModel, layers: list[str], size: int, device: torch.device) -> dict:
+    """Average Gram matrix (1, C, C) of each layer over all pictures (document 001), a square crop of each."""
+    total: dict[str, torch.Tensor] = {}
+    for i in range(len(pictures)):
+        picture = pictures[i][None].to(device).float() / 255
+        picture = F.interpolate(picture, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
+        for name, g in perceptual.grams(net(picture, layers)).items():
+            total[name] = total.get(name, 0.0) + g / len(pictures)
+    return total
+
+
+def classes(paintings: str) -> dict[str, Path]:
+    """{class name: folder}: the folder itself when it holds pictures, else each folder in it that does."""
+    root = locate(paintings)
+    if any(p.suffix.lower() in SUFFIXES for p in root.iterdir()):
+        return {root.name: root}
+    found = {p.name: p for p in sorted(root.iterdir()) if p.is_dir() and any(p.rglob("*"))}
+    if not found:
+        raise DataError(f"{paintings!r} holds neither pictures nor folders of pictures; give a folder that does.")
+    return found
+
+
+def rate(config: Config, step: int) -> float:
+    """Learning rate at a step, as a share of the configured one: warm-up, then cosine or steps."""
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    done = step / max(1, config.steps)
+    if config.schedule == "step":
+        return 0.5 ** int(done * 5)
+    return 0.02 + 0.98 * 0.5 * (1 + torch.cos(torch.tensor(done * torch.pi)).item())
+
+
+def build(config: Config) -> ArtModel:
+    """The net to train: fine-tuned from ``init``, or new."""
+    if config.architecture not in ARCHITECTURES:
+        raise loop.ConfigError(f"architecture is {config.architecture!r}; choose from {', '.join(ARCHITECTURES)}.")
+    kind = ARCHITECTURES[config.architecture]
+    if config.init:
+        return kind.from_pretrained(config.init).requires_grad_(True)
+    options: dict = {k: v for k, v in (("channels", config.channels), ("blocks", config.blocks)) if v}
+    if kind is StyleNet:
+        options["norm"] = config.norm
+    return kind(**options)
+
+
+def train(config: Config, name: str, folder: Path) -> Path:
+    """Train one net; returns the folder of its checkpoint. Goes on where an earlier run of ``out`` stopped."""
+    out = Path(config.out) / name
+    accelerator = loop.accelerator(
+        out, seed=config.seed, mixed_precision=config.mixed_precision, tracker=config.tracker
+    )
+    device = accelerator.device
+    photo_files, held_photos = split(find_pictures(config.photos), config.hold_back_photos)
+    painting_files, _ = split(find_pictures(str(folder)), config.hold_back_paintings)
+    photos, paintings = Pictures(photo_files, config.short_side), Pictures(painting_files, config.short_side)
+    if config.epochs:
+        per_step = config.batch_size * accelerator.num_processes
+        config = replace(config, steps=max(1, config.epochs * len(photos) // per_step))
+
+    net = feature_net(config.features).to(device).requires_grad_(False).eval()
+    style_layers = {layer_name(k, net): w for k, w in config.style_layers.items()}
+    content_layers = {layer_name(k, net): w for k, w in config.content_layers.items()}
+    layers = sorted({*style_layers, *content_layers})
+    net = net.to(memory_format=torch.channels_last)
+
+    model = build(config).train().to(memory_format=torch.channels_last)
+    averaged = loop.ema(model, config.ema).to(device)
+    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
+    progress = loop.Progress()
+    model, optimiser = accelerator.prepare(model, optimiser)
+    judge = judge_optimiser = None
+    if config.adversarial_weight:
+        judge = PatchDiscriminator(config.discriminator_channels).to(memory_format=torch.channels_last)
+        judge_optimiser = torch.optim.Adam(judge.parameters(), lr=config.discriminator_rate, betas=(0.5, 0.99))
+        judge, judge_optimiser = accelerator.prepare(judge, judge_optimiser)
+    accelerator.register_for_checkpointing(averaged, progress)
+    loop.resume(accelerator, out)
+    loop.start_trackers(accelerator, "stylenet", config)
+    average = _average_gram(config, accelerator, out, paintings, net, list(style_layers))
+    shown = _samples(config, held_photos or photo_files)
+
+    def make(step: int) -> dict:
+        rng = loop.step_generator(config.seed, step, accelerator.process_index)
+        n, size = config.batch_size, config.size
+        return {
+            "photos": batch(photos, n, size, rng, zoom=config.photo_zoom),
+            "paintings": batch(paintings, n, size, rng, zoom=config.painting_zoom, unsqueeze=True),
+            "seeds": torch.randint(0, 2**31 - 1, (n,), generator=rng).tolist(),
+            "rng": rng,
+        }
+
+    numbers = loop.steps(accelerator, progress.step, config.steps, name)
+    for step, data in prefetch(make, numbers):
+        share = rate(config, step)
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate * share
+        photo = data["photos"].to(device, memory_format=torch.channels_last)
+        painting = data["paintings"].to(device, memory_format=torch.channels_last)
+        with accelerator.autocast():
+            made = model(photo, data["seeds"])
+        made = made.float()
+        if step < config.copy_steps:
+            losses = {"copy": (made - photo).abs().mean()}
+        else:
+            losses = _losses(
+                config, accelerator, net, made, photo, painting, average, style_layers, content_layers, layers
+            )
+        if judge is not None and step >= config.copy_steps:
+            judge.requires_grad_(False)
+            with accelerator.autocast():
+                scores = judge(augment(made, data["rng"]))
+            losses["adversarial"] = config.adversarial_weight * least_squares(scores, real=True)
+        total = sum(losses.values())
+        optimiser.zero_grad(set_to_none=True)
+        accelerator.backward(total)
+        accelerator.clip_grad_norm_(model.parameters(), config.clip)
+        optimiser.step()
+        averaged.update_parameters(accelerator.unwrap_model(model))
+        if judge is not None and step >= config.copy_steps:
+            losses["judge"] = _train_judge(accelerator, judge, judge_optimiser, made.detach(), painting, data["rng"])
+        progress.step = step + 1
+        if step % 50 == 0:
+            accelerator.log({k: v.item() for k, v in losses.items()} | {"rate": share}, step=step)
+        if progress.step % config.sample_every == 0 or progress.step == config.steps:
+            _show(accelerator, averaged, shown, out, progress.step)
+        if progress.step % config.checkpoint_every == 0 or progress.step == config.steps:
+            loop.checkpoint(accelerator, out)
+            _save(accelerator, averaged, out)
+    if not (out / "model" / "config.json").exists():  # a resumed run that had nothing left to do
+        _save(accelerator, averaged, out)
+    accelerator.end_training()
+    return out / "model"
+
+
+def _losses(config, accelerator, net, made, photo, painting, average, style_layers, content_layers, layers) -> dict:  # noqa: ANN001
+    """All terms but the adversarial one, each already times its weight.
+
+    Only the feature net runs in mixed precision: Gram matrices and covariances need float32.
+    """
+    with torch.no_grad():
+        mean, covariance = perceptual.colour_moments(photo)
+        own_mean, own_covariance = perceptual.colour_moments(painting)
+        mean = torch.lerp(own_mean, mean, config.recolour)
+        covariance = torch.lerp(own_covariance, covariance, config.recolour)
+        with accelerator.autocast():
+            content = net(photo, list(content_layers))
+        if average is None:
+            recoloured = perceptual.match_colour(painting, mean, covariance)
+            with accelerator.autocast():
+                style = net(recoloured.to(memory_format=torch.channels_last), list(style_layers))
+            average = perceptual.grams(style)
+            mean, covariance = perceptual.colour_moments(recoloured)
+    with accelerator.autocast():
+        features = net(made, layers)
+    return {
+        "style": config.style_weight
+        * perceptual.gram_loss(features, average, style_layers, relative=config.relative),
+        "content": config.content_weight
+        * perceptual.content_loss(features, content, content_layers, relative=config.relative),
+        "tv": config.tv_weight * perceptual.total_variation(made),
+        "colour": config.colour_weight * perceptual.colour_loss(made, mean, covariance),
+    }
+
+
+def _train_judge(accelerator, judge, optimiser, made, painting, rng) -> torch.Tensor:  # noqa: ANN001
+    judge.requires_grad_(True)
+    with accelerator.autocast():
+        # One batch for both kinds: half the calls, and both pass the same random shift.
+        scores = judge(augment(torch.cat([painting.to(made.dtype), made]), rng))
+        real, fake = scores.chunk(2)
+        loss = (least_squares(real, True) + least_squares(fake, False)) / 2
+    optimiser.zero_grad(set_to_none=True)
+    accelerator.backward(loss)
+    optimiser.step()
+    return loss.detach()
+
+
+def _average_gram(config: Config, accelerator: Accelerator, out: Path, paintings: Pictures, net, layers):  # noqa: ANN001, ANN202
+    """The mean Gram target, computed once and kept beside the run; None when photos meet single paintings."""
+    if config.target == "painting":
+        return None
+    if config.target != "mean_gram":
+        raise loop.ConfigError(f'target is {config.target!r}; give "painting" or "mean_gram".')
+    file = out / "mean_gram.safetensors"
+    if not file.exists():
+        made = mean_gram(paintings, net, layers, config.size, accelerator.device)
+        if accelerator.is_main_process:
+            save_file({k: v.cpu().contiguous() for k, v in made.items()}, file)
+        accelerator.wait_for_everyone()
+    return {k: v.to(accelerator.device) for k, v in load_file(file).items()}
+
+
+def _samples(config: Config, held: list[Path]) -> torch.Tensor:
+    files = find_pictures(config.samples) if config.samples else held
+    some = Pictures(files[:: max(1, len(files) // 8)][:8], 320)
+    squares = []
+    for i in range(len(some)):
+        side = min(some[i].shape[1:])
+        top, left = ((s - side) // 2 for s in some[i].shape[1:])
+        square = some[i][None, :, top : top + side, left : left + side].float() / 255
+        squares.append(F.interpolate(square, (256, 256), mode="bicubic", antialias=True).clamp(0, 1))
+    return torch.cat(squares)
+
+
+@torch.no_grad()
+def _show(accelerator: Accelerator, averaged, shown: torch.Tensor, out: Path, step: int) -> None:  # noqa: ANN001
+    """A sheet of the sample photos and their paintings, as a file and in the trackers."""
+    if not accelerator.is_main_process:
+        return
+    painted = averaged.module(shown.to(accelerator.device), 0)
+    sheet = loop.save_grid(out / "samples" / f"step_{step:06d}.png", [shown, painted])
+    for tracker in accelerator.trackers:
+        if hasattr(tracker, "log_images"):
+            tracker.log_images({"samples": sheet[None].cpu().numpy()}, step=step, dataformats="NCHW")
+
+
+def _save(accelerator: Accelerator, averaged, out: Path) -> None:  # noqa: ANN001
+    """The averaged weights, folded, in half precision: the very file that the app loads."""
+    if accelerator.is_main_process:
+        model = averaged.module
+        model = model.folded() if isinstance(model, StyleNet) else model
+        model.save_pretrained(out / "model", dtype="float16")
+    accelerator.wait_for_everyone()
+
+
+def main(argv: list[str] | None = None) -> list[Path]:
+    """Train a net for every class of the paintings folder; returns the checkpoint folders."""
+    config = loop.parse(Config, argv, PRESETS)
+    return [train(config, name, folder) for name, folder in classes(config.paintings).items()]
+
+
+if __name__ == "__main__":
+    main()
