@@ -31,7 +31,8 @@ __all__ = ["__version__", *_API]
 def __getattr__(name: str) -> Any:
     if name not in _API:
         raise AttributeError(f"module 'artcore' has no attribute {name!r}; it offers {', '.join(_API)}.")
-    value = getattr(import_module(_API[name]), name)
+    room = import_module(_API[name])
+    value = room if name == "load" else getattr(room, name)
     globals()[name] = value
     return value
 
@@ -41,17 +42,22 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Keeps `artcore.load` the function.
+    """Makes `artcore.load` callable.
 
-    The import system sets a package's attribute to each submodule it imports, and the submodule load.py has
-    the name of the function in it: without this, `artcore.load(...)` would fail as soon as anything had
-    imported that file. `from artcore.load import ...` is not affected.
+    The import system sets a package's attribute to each submodule it imports, so after any
+    `from artcore.load import ...` the name is that of the file load.py, no longer of the function in it. The
+    one object therefore is both: `artcore.load(source)` calls the function, `artcore.load.TASKS` is the table.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, ModuleType) and _API.get(name) == value.__name__:
-            value = getattr(value, name)
+        if name == "load" and isinstance(value, ModuleType):
+            value.__class__ = _CallableLoad
         super().__setattr__(name, value)
+
+
+class _CallableLoad(ModuleType):
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        return self.load(*args, **keywords)
 
 
 sys.modules[__name__].__class__ = _Package

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -9,6 +10,14 @@ import tempfile
 from pathlib import Path
 
 SESSION = Path(tempfile.mkdtemp(prefix="artcore-tests-"))
+
+
+@atexit.register
+def remove(owner: int = os.getpid()) -> None:  # not in a process that a test forks
+    if os.getpid() == owner:
+        shutil.rmtree(SESSION, ignore_errors=True)
+
+
 os.environ.update(
     HF_HUB_DISABLE_XET="1",  # Xet is chosen by the client and talks to a server of its own
     HF_HUB_DISABLE_TELEMETRY="1",
@@ -52,7 +61,6 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    shutil.rmtree(SESSION, ignore_errors=True)
     before, after = session.config.tree_before, _tree()
     # In a tree that someone works in, a new file may be theirs; a clean one (CI's) tells.
     if before is None or after is None or any(not line.startswith("!!") for line in before):

@@ -21,11 +21,12 @@ TABLE: dict[str, set[str]] = {
     "tasks": FIRST | {"models"},
     "load": FIRST | {"models", "tasks"},
     "batch": FIRST | {"tasks", "load"},
+    "cards": FIRST | {"models", "tasks", "load"},  # beside batch: judges checkpoints, the encoder in hand
     "studio": FIRST - {"perceptual"} | {"tasks", "load"},  # tabs never see tensors
-    "__main__": FIRST | {"tasks", "load", "batch", "studio"},
-    "training": FIRST | {"models"},  # trainers never see tasks ...
+    "__main__": FIRST | {"tasks", "load", "batch", "cards", "studio"},
+    "training": FIRST | {"models"},  # trainers never see tasks
     "training/data.py": FIRST,  # sees PIL
-    "training/publish.py": FIRST | {"models", "tasks", "load", "training"},  # ... publish alone runs one
+    "training/publish.py": FIRST | {"models", "tasks", "load", "cards", "training"},  # runs one
     "app.py": {"runtime", "load", "studio"},
     "spaces": {"runtime", "load", "studio"},
     "__init__": set(),  # its names are imported when first used
@@ -37,7 +38,8 @@ TRAINING = {room for room in TABLE if room.startswith("training")}
 # Packages that only these rooms may import.
 ONLY: dict[str, set[str]] = {
     "gradio": {"studio"},
-    "PIL": BORDER | {"tasks", "batch", "studio", "__main__", "training/data.py", "training/publish.py"},
+    "PIL": BORDER
+    | {"tasks", "batch", "cards", "studio", "__main__", "training/data.py", "training/publish.py"},
     "accelerate": {"batch", *TRAINING},
     "torchvision": {"models", *TRAINING},
 }

@@ -38,7 +38,7 @@ def test_import_is_light():
     assert run(f"import sys, artcore; print({heavy} & set(sys.modules))") == "set()"
 
 
-def test_load_stays_the_function_whoever_imported_its_file(tmp_path):
+def test_load_can_be_called_whoever_imported_its_file(tmp_path):
     """With a package of the same shape, so that it holds before and whatever load.py becomes."""
     package = tmp_path / "artcore"
     package.mkdir()
@@ -48,8 +48,8 @@ def test_load_stays_the_function_whoever_imported_its_file(tmp_path):
     for first in ("pass", "import artcore.load", "from artcore.load import TASKS", "artcore.catalog"):
         code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import artcore; {first}; "
         code += "from artcore.load import TASKS as t; from artcore import load; "
-        code += "print(artcore.load('x'), load('y'), artcore.catalog(), t)"
-        assert run(code) == "x y 1 {}", first
+        code += "print(artcore.load('x'), load('y'), load.load('z'), artcore.catalog(), t is load.TASKS)"
+        assert run(code) == "x y z 1 True", first
 
 
 def test_public_names():
@@ -60,4 +60,4 @@ def test_public_names():
 
 @pytest.mark.parametrize("name", [name for name in artcore.__all__ if name != "__version__"])
 def test_every_public_name_can_be_had(name):
-    assert getattr(artcore, name).__name__ == name
+    assert callable(getattr(artcore, name))
