@@ -116,20 +116,16 @@ class ArtModel(nn.Module, PyTorchModelHubMixin, library_name="artcore", model_ca
         cache empty; no config.json; another architecture; an argument that the class does not take; missing,
         unexpected, misshapen or non-finite tensors; a truncated file.
         """
-        folder = _as_folder(source)
-        if folder is None:
-            config, weights = _fetch(
-                str(source), revision, token, cache_dir, force_download, local_files_only
-            )
-        elif revision is not None:
-            raise HubError(f"{folder} is a folder and has no revision {revision!r}: leave revision out.")
-        else:
-            config, weights = folder / CONFIG, folder / WEIGHTS
-            for path in (config, weights):
-                if not path.is_file():
-                    raise HubError(f"{folder} {_lacks(path.name)}")
-        arguments = cls._arguments(_read_config(config, source), source)
-        tensors = _read_tensors(weights, source)
+        folder = snapshot(
+            source,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+        )
+        arguments = cls._arguments(_read_config(folder / CONFIG, source), source)
+        tensors = _read_tensors(folder / WEIGHTS, source)
         try:
             with torch.random.fork_rng(devices=[]):  # the constructor draws weights, which are replaced below
                 model = cls(**arguments)
@@ -271,6 +267,36 @@ class ArtModel(nn.Module, PyTorchModelHubMixin, library_name="artcore", model_ca
             count=f"{sum(p.numel() for p in self.parameters()):,}",
             config=json.dumps(self._config(), indent=2),
         ).content
+
+
+def snapshot(
+    source: str | os.PathLike,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    force_download: bool = False,
+    local_files_only: bool = False,
+) -> Path:
+    """The folder with config.json and model.safetensors of a checkpoint: the one given, or the Hub's cache after
+    the download of one commit. Arguments and errors as in `ArtModel.from_pretrained`."""
+    folder = _as_folder(source)
+    if folder is None:
+        return _fetch(str(source), revision, token, cache_dir, force_download, local_files_only)[0].parent
+    if revision is not None:
+        raise HubError(f"{folder} is a folder and has no revision {revision!r}: leave revision out.")
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise HubError(f"{folder} {_lacks(name)}")
+    return folder
+
+
+def architecture(folder: Path) -> str:
+    """The class name that a checkpoint's config.json names. Raises HubError where there is none."""
+    name = _read_config(folder / CONFIG, folder).get("architecture")
+    if not isinstance(name, str):
+        raise HubError(f"{CONFIG} of {folder} names no architecture: save the checkpoint again with artcore.")
+    return name
 
 
 # Files

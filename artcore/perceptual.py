@@ -14,8 +14,9 @@ def gram(features: torch.Tensor) -> torch.Tensor:
 
     Divided by H * W (Gatys leaves it a sum), so that pictures of any size compare; always float32.
     """
-    flat = features.float().flatten(2)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
+    n, channels, height, width = features.shape
+    flat = features.permute(0, 2, 3, 1).reshape(n, height * width, channels).float()  # no copy in channels_last
+    return flat.transpose(1, 2) @ flat / (height * width)
 
 
 def grams(features: Features) -> dict[str, torch.Tensor]:
