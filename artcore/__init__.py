@@ -45,8 +45,8 @@ class _Package(ModuleType):
     """Makes `artcore.load` callable.
 
     The import system sets a package's attribute to each submodule it imports, so after any
-    `from artcore.load import ...` the name is that of the file load.py, no longer of the function in it. The
-    one object therefore is both: `artcore.load(source)` calls the function, `artcore.load.TASKS` is the table.
+    `from artcore.load import ...` the name is that of the file load.py, no longer of its function. One object
+    therefore is both: `artcore.load(source)` calls the function, `artcore.load.TASKS` is the table.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
