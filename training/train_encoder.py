@@ -1,9 +1,9 @@
-"""Train the ArtEncoder, the net that all perceptual losses look through: `python -m training.train_encoder -h`.
+"""Train the ArtEncoder, the net that all perceptual losses look through: `python -m training.train_encoder`.
 
-A plain classification, as VGG's (Simonyan and Zisserman 2015): features that tell things apart are what content
-and style losses need. Data: class folders, zips of class folders, or Hub data sets of either form. Recipe: SGD
-with Nesterov momentum, one cycle of the learning rate (Smith and Topin 2018), label smoothing, pictures mirrored,
-shifted and lit anew, and an average of the weights over the end of the run.
+A plain classification, as VGG's (Simonyan and Zisserman 2015): features that tell things apart are what
+content and style losses need. Data: class folders, zips of class folders, or Hub data sets of either form.
+Recipe: SGD with Nesterov momentum, one cycle of the learning rate (Smith and Topin 2018), label smoothing,
+pictures mirrored, shifted and lit anew, and an average of the weights over the end of the run.
 """
 
 from __future__ import annotations
