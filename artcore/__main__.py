@@ -54,7 +54,7 @@ def _paint(args: argparse.Namespace) -> int:
     pairs = batch.pair(args.input, args.output, f".{args.format}" if args.format else None)
     painter = load(name, revision=args.revision)
 
-    def task(path: Path):  # noqa: ANN202
+    def task(path: Path):
         return painter(path, strength=args.strength, seed=args.seed)
 
     failed = 0

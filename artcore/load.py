@@ -135,7 +135,7 @@ def load(source: str | os.PathLike, *, revision: str | None = None) -> Callable:
     folder = hub.snapshot(source, revision=revision)
     architecture = hub.architecture(folder)
     if architecture not in TASKS:
-        raise LoadError(f"{name} holds weights of {architecture}, which is no task by itself; load them with that class.")
+        raise LoadError(f"{name} holds weights of {architecture}, which is no task; load them with that class.")
     model, task = TASKS[architecture]
     return task(model.from_pretrained(folder))
 

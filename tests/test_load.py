@@ -101,7 +101,7 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
 def test_a_hub_repository_gives_the_same_picture(weights, local_hub):
     from huggingface_hub import constants
 
-    assert constants.ENDPOINT == local_hub.url
+    assert local_hub.url == constants.ENDPOINT
     net = StyleNet.from_pretrained(weights / "stylenet.monet")
     commit = net.push_to_hub("alice/monet", token="hf_alice")
     ours = load("stylenet.monet")(PHOTO).tobytes()

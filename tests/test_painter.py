@@ -38,11 +38,8 @@ def test_any_size_comes_back_as_it_was(painter, size):
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK", "I;16"])
 def test_any_mode_is_painted_in_rgb(painter, mode):
-    if mode == "I;16":
-        source = Image.fromarray(np.full((20, 20), 32768, dtype=np.uint16))
-    else:
-        source = picture(20, 20, mode)
-    assert painter(source).mode == "RGB"
+    grey_16 = Image.fromarray(np.full((20, 20), 32768, dtype=np.uint16))
+    assert painter(grey_16 if mode == "I;16" else picture(20, 20, mode)).mode == "RGB"
 
 
 def test_paths_bytes_files_and_pictures_give_the_same_bytes(painter, tmp_path):

@@ -102,7 +102,13 @@ def random_crop(
 
 
 def batch(
-    pictures: Pictures, count: int, size: int, rng: torch.Generator, *, zoom: tuple[float, float], unsqueeze: bool = False
+    pictures: Pictures,
+    count: int,
+    size: int,
+    rng: torch.Generator,
+    *,
+    zoom: tuple[float, float],
+    unsqueeze: bool = False,
 ) -> torch.Tensor:
     """(count, 3, size, size) of random pictures' random crops, float in [0, 1]."""
     chosen = torch.randint(0, len(pictures), (count,), generator=rng).tolist()

@@ -6,6 +6,10 @@ import argparse
 import ctypes
 import dataclasses
 import json
+import os
+import shutil
+import sys
+import time
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,7 +103,7 @@ def _keep_memory() -> None:
 def start_trackers(accelerator: Accelerator, name: str, config: Any) -> None:
     """Open the trackers with the configuration's scalar settings as hyper-parameters."""
     settings = dataclasses.asdict(config)
-    flat = {k: v if isinstance(v, int | float | str | bool) else json.dumps(v, default=str) for k, v in settings.items()}
+    flat = {k: v if isinstance(v, int | float | str) else json.dumps(v, default=str) for k, v in settings.items()}
     accelerator.init_trackers(name, config=flat)
 
 
@@ -118,16 +122,41 @@ def ema(model: nn.Module, decay: float) -> AveragedModel:
 
 
 class Progress:
-    """The step counter, saved with every checkpoint."""
+    """The step counter and the seconds spent, saved with every checkpoint."""
 
     def __init__(self) -> None:
         self.step = 0
+        self._spent, self._since = 0.0, time.monotonic()
 
-    def state_dict(self) -> dict[str, int]:
-        return {"step": self.step}
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of all the runs that led here."""
+        return self._spent + time.monotonic() - self._since
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
+    def state_dict(self) -> dict[str, float]:
+        return {"step": self.step, "seconds": self.seconds}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
         self.step = state["step"]
+        self._spent, self._since = state["seconds"], time.monotonic()
+
+
+def record(out: Path, accelerator: Accelerator, config: Any, progress: Progress, **facts: Any) -> None:
+    """Write training.json, from which the model card tells how a checkpoint was made: settings, steps, minutes,
+    hardware, and what else the trainer knows. Call it on the main process."""
+    device = accelerator.device
+    hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{os.cpu_count()} CPU cores"
+    known = {
+        "trainer": type(config).__module__ if type(config).__module__ != "__main__" else Path(sys.argv[0]).stem,
+        "step": progress.step,
+        "minutes": round(progress.seconds / 60, 1),
+        "processes": accelerator.num_processes,
+        "hardware": hardware,
+        "torch": torch.__version__,
+    }
+    settings = dataclasses.asdict(config)
+    text = json.dumps({**known, **facts, "config": settings}, indent=2, default=str)
+    (out / "training.json").write_text(text + "\n")
 
 
 def resume(accelerator: Accelerator, out: Path) -> bool:
@@ -154,8 +183,6 @@ def checkpoint(accelerator: Accelerator, out: Path) -> None:
 
 def _remove(folder: Path) -> None:
     if folder.exists():
-        import shutil
-
         shutil.rmtree(folder)
 
 

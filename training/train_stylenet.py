@@ -26,8 +26,9 @@ from training.data import SUFFIXES, DataError, Pictures, batch, find_pictures, l
 
 ARCHITECTURES = {"StyleNet": StyleNet, "StyleTransferNetwork": StyleTransferNetwork}
 
-# conv5_1 exists in VGG-19 only: the ArtEncoder has four blocks, so its deepest layer stands in.
-_DOCUMENT_LAYERS = ("r1_1", "r2_1", "r3_1", "r4_1", "r4_2")
+_DOCUMENT_LAYERS = ("r1_1", "r2_1", "r3_1", "r4_1", "r5_1")
+# The fifth block exists in VGG-19 only: the ArtEncoder has four, so its deepest layer stands in.
+_STAND_IN = {"r5_1": "r4_2", "r5_2": "r4_2"}
 
 
 def _document_001(layer_weights: tuple[float, ...], **changes: object) -> dict:
@@ -36,11 +37,13 @@ def _document_001(layer_weights: tuple[float, ...], **changes: object) -> dict:
         "architecture": "StyleTransferNetwork",
         "target": "mean_gram",
         "relative": False,
-        "content_layers": {"r4_2": 1.0},
+        "content_layers": {"r4_2": 1.0},  # the document names no layer; the usual one of VGG-19
         "style_layers": dict(zip(_DOCUMENT_LAYERS, layer_weights, strict=True)),
         "content_weight": 1.0,
+        "swd_weight": 0.0,
         "colour_weight": 0.0,
         "adversarial_weight": 0.0,
+        "copy_steps": 0,
         "schedule": "step",
         "learning_rate": 1e-3,
         "batch_size": 4,
@@ -75,8 +78,9 @@ class Config:
     style_layers: dict[str, float] = field(
         default_factory=lambda: {"r1_1": 0.2, "r2_1": 0.2, "r3_1": 0.2, "r4_1": 0.2, "r4_2": 0.2}
     )
-    content_weight: float = 0.25
-    style_weight: float = 1.0
+    content_weight: float = 0.5
+    style_weight: float = 0.2  # of Gram matrices
+    swd_weight: float = 1.0  # of sliced Wasserstein distances in the style layers; only with target "painting"
     tv_weight: float = 0.5
     colour_weight: float = 0.5
     adversarial_weight: float = 0.0
@@ -113,9 +117,13 @@ def feature_net(source: str) -> ArtModel:
     return ArtEncoder.from_pretrained(source)
 
 
-def layer_name(name: str, net: ArtModel) -> str:
-    """The layer's own name in ``net``: settings say "r3_1" for what VGG calls "conv3_1"."""
-    return name if isinstance(net, ArtEncoder) else name.replace("r", "conv", 1)
+def layer_weights(weights: dict[str, float], net: ArtModel) -> dict[str, float]:
+    """The weights by the net's own layer names; what stands in for a layer adds to what it has itself."""
+    found: dict[str, float] = {}
+    for name, weight in weights.items():
+        name = name if name in net.layers or not isinstance(net, ArtEncoder) else _STAND_IN.get(name, name)
+        found[name] = found.get(name, 0.0) + weight
+    return found
 
 
 @torch.no_grad()
@@ -164,6 +172,60 @@ def build(config: Config) -> ArtModel:
     return kind(**options)
 
 
+@dataclass
+class Losses:
+    """All terms but the adversarial one, each already times its weight.
+
+    Only the feature net runs in mixed precision: Gram matrices and covariances need float32.
+    """
+
+    config: Config
+    accelerator: Accelerator
+    net: ArtModel
+    average: dict[str, torch.Tensor] | None  # the mean Gram matrices, when they are the target
+
+    def __post_init__(self) -> None:
+        self.style_layers = layer_weights(self.config.style_layers, self.net)
+        self.content_layers = layer_weights(self.config.content_layers, self.net)
+
+    def features(self, x: torch.Tensor, layers: dict[str, float]) -> dict[str, torch.Tensor]:
+        with self.accelerator.autocast():
+            return self.net(x.to(memory_format=torch.channels_last), list(layers))
+
+    def __call__(
+        self, made: torch.Tensor, photo: torch.Tensor, painting: torch.Tensor, rng: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        config, style = self.config, None
+        with torch.no_grad():
+            content = self.features(photo, self.content_layers)
+            mean, covariance = (
+                torch.lerp(own, theirs, config.recolour)
+                for own, theirs in zip(
+                    perceptual.colour_moments(painting), perceptual.colour_moments(photo), strict=True
+                )
+            )
+            grams = self.average
+            if grams is None:
+                recoloured = perceptual.match_colour(painting, mean, covariance)
+                mean, covariance = perceptual.colour_moments(recoloured)
+                style = self.features(recoloured, self.style_layers)
+                grams = perceptual.grams(style)
+        features = self.features(made, self.style_layers | self.content_layers)
+        losses = {
+            "style": config.style_weight
+            * perceptual.gram_loss(features, grams, self.style_layers, relative=config.relative),
+            "content": config.content_weight
+            * perceptual.content_loss(features, content, self.content_layers, relative=config.relative),
+            "tv": config.tv_weight * perceptual.total_variation(made),
+            "colour": config.colour_weight * perceptual.colour_loss(made, mean, covariance),
+        }
+        if style is not None and config.swd_weight:
+            losses["swd"] = config.swd_weight * perceptual.sliced_wasserstein(
+                features, style, self.style_layers, generator=rng
+            )
+        return losses
+
+
 def train(config: Config, name: str, folder: Path) -> Path:
     """Train one net; returns the folder of its checkpoint. Goes on where an earlier run of ``out`` stopped."""
     out = Path(config.out) / name
@@ -178,12 +240,6 @@ def train(config: Config, name: str, folder: Path) -> Path:
         per_step = config.batch_size * accelerator.num_processes
         config = replace(config, steps=max(1, config.epochs * len(photos) // per_step))
 
-    net = feature_net(config.features).to(device).requires_grad_(False).eval()
-    style_layers = {layer_name(k, net): w for k, w in config.style_layers.items()}
-    content_layers = {layer_name(k, net): w for k, w in config.content_layers.items()}
-    layers = sorted({*style_layers, *content_layers})
-    net = net.to(memory_format=torch.channels_last)
-
     model = build(config).train().to(memory_format=torch.channels_last)
     averaged = loop.ema(model, config.ema).to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
@@ -197,7 +253,8 @@ def train(config: Config, name: str, folder: Path) -> Path:
     accelerator.register_for_checkpointing(averaged, progress)
     loop.resume(accelerator, out)
     loop.start_trackers(accelerator, "stylenet", config)
-    average = _average_gram(config, accelerator, out, paintings, net, list(style_layers))
+    net = feature_net(config.features).to(device, memory_format=torch.channels_last).requires_grad_(False).eval()
+    losses_of = Losses(config, accelerator, net, _average_gram(config, accelerator, out, paintings, net))
     shown = _samples(config, held_photos or photo_files)
 
     def make(step: int) -> dict:
@@ -210,8 +267,13 @@ def train(config: Config, name: str, folder: Path) -> Path:
             "rng": rng,
         }
 
-    numbers = loop.steps(accelerator, progress.step, config.steps, name)
-    for step, data in prefetch(make, numbers):
+    def save() -> None:
+        loop.checkpoint(accelerator, out)
+        _save(accelerator, averaged, out)
+        if accelerator.is_main_process:
+            loop.record(out, accelerator, config, progress, photos=len(photos), paintings=len(paintings))
+
+    for step, data in prefetch(make, loop.steps(accelerator, progress.step, config.steps, name)):
         share = rate(config, step)
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * share
@@ -220,24 +282,22 @@ def train(config: Config, name: str, folder: Path) -> Path:
         with accelerator.autocast():
             made = model(photo, data["seeds"])
         made = made.float()
+        judged = judge is not None and step >= config.copy_steps
         if step < config.copy_steps:
             losses = {"copy": (made - photo).abs().mean()}
         else:
-            losses = _losses(
-                config, accelerator, net, made, photo, painting, average, style_layers, content_layers, layers
-            )
-        if judge is not None and step >= config.copy_steps:
+            losses = losses_of(made, photo, painting, data["rng"])
+        if judged:
             judge.requires_grad_(False)
             with accelerator.autocast():
                 scores = judge(augment(made, data["rng"]))
             losses["adversarial"] = config.adversarial_weight * least_squares(scores, real=True)
-        total = sum(losses.values())
         optimiser.zero_grad(set_to_none=True)
-        accelerator.backward(total)
+        accelerator.backward(sum(losses.values()))
         accelerator.clip_grad_norm_(model.parameters(), config.clip)
         optimiser.step()
         averaged.update_parameters(accelerator.unwrap_model(model))
-        if judge is not None and step >= config.copy_steps:
+        if judged:
             losses["judge"] = _train_judge(accelerator, judge, judge_optimiser, made.detach(), painting, data["rng"])
         progress.step = step + 1
         if step % 50 == 0:
@@ -245,45 +305,21 @@ def train(config: Config, name: str, folder: Path) -> Path:
         if progress.step % config.sample_every == 0 or progress.step == config.steps:
             _show(accelerator, averaged, shown, out, progress.step)
         if progress.step % config.checkpoint_every == 0 or progress.step == config.steps:
-            loop.checkpoint(accelerator, out)
-            _save(accelerator, averaged, out)
+            save()
     if not (out / "model" / "config.json").exists():  # a resumed run that had nothing left to do
-        _save(accelerator, averaged, out)
+        save()
     accelerator.end_training()
     return out / "model"
 
 
-def _losses(config, accelerator, net, made, photo, painting, average, style_layers, content_layers, layers) -> dict:  # noqa: ANN001
-    """All terms but the adversarial one, each already times its weight.
-
-    Only the feature net runs in mixed precision: Gram matrices and covariances need float32.
-    """
-    with torch.no_grad():
-        mean, covariance = perceptual.colour_moments(photo)
-        own_mean, own_covariance = perceptual.colour_moments(painting)
-        mean = torch.lerp(own_mean, mean, config.recolour)
-        covariance = torch.lerp(own_covariance, covariance, config.recolour)
-        with accelerator.autocast():
-            content = net(photo, list(content_layers))
-        if average is None:
-            recoloured = perceptual.match_colour(painting, mean, covariance)
-            with accelerator.autocast():
-                style = net(recoloured.to(memory_format=torch.channels_last), list(style_layers))
-            average = perceptual.grams(style)
-            mean, covariance = perceptual.colour_moments(recoloured)
-    with accelerator.autocast():
-        features = net(made, layers)
-    return {
-        "style": config.style_weight
-        * perceptual.gram_loss(features, average, style_layers, relative=config.relative),
-        "content": config.content_weight
-        * perceptual.content_loss(features, content, content_layers, relative=config.relative),
-        "tv": config.tv_weight * perceptual.total_variation(made),
-        "colour": config.colour_weight * perceptual.colour_loss(made, mean, covariance),
-    }
-
-
-def _train_judge(accelerator, judge, optimiser, made, painting, rng) -> torch.Tensor:  # noqa: ANN001
+def _train_judge(
+    accelerator: Accelerator,
+    judge: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    made: torch.Tensor,
+    painting: torch.Tensor,
+    rng: torch.Generator,
+) -> torch.Tensor:
     judge.requires_grad_(True)
     with accelerator.autocast():
         # One batch for both kinds: half the calls, and both pass the same random shift.
@@ -296,7 +332,9 @@ def _train_judge(accelerator, judge, optimiser, made, painting, rng) -> torch.Te
     return loss.detach()
 
 
-def _average_gram(config: Config, accelerator: Accelerator, out: Path, paintings: Pictures, net, layers):  # noqa: ANN001, ANN202
+def _average_gram(
+    config: Config, accelerator: Accelerator, out: Path, paintings: Pictures, net: ArtModel
+) -> dict[str, torch.Tensor] | None:
     """The mean Gram target, computed once and kept beside the run; None when photos meet single paintings."""
     if config.target == "painting":
         return None
@@ -304,6 +342,7 @@ def _average_gram(config: Config, accelerator: Accelerator, out: Path, paintings
         raise loop.ConfigError(f'target is {config.target!r}; give "painting" or "mean_gram".')
     file = out / "mean_gram.safetensors"
     if not file.exists():
+        layers = list(layer_weights(config.style_layers, net))
         made = mean_gram(paintings, net, layers, config.size, accelerator.device)
         if accelerator.is_main_process:
             save_file({k: v.cpu().contiguous() for k, v in made.items()}, file)
@@ -324,7 +363,9 @@ def _samples(config: Config, held: list[Path]) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _show(accelerator: Accelerator, averaged, shown: torch.Tensor, out: Path, step: int) -> None:  # noqa: ANN001
+def _show(
+    accelerator: Accelerator, averaged: torch.nn.Module, shown: torch.Tensor, out: Path, step: int
+) -> None:
     """A sheet of the sample photos and their paintings, as a file and in the trackers."""
     if not accelerator.is_main_process:
         return
@@ -335,7 +376,7 @@ def _show(accelerator: Accelerator, averaged, shown: torch.Tensor, out: Path, st
             tracker.log_images({"samples": sheet[None].cpu().numpy()}, step=step, dataformats="NCHW")
 
 
-def _save(accelerator: Accelerator, averaged, out: Path) -> None:  # noqa: ANN001
+def _save(accelerator: Accelerator, averaged: torch.nn.Module, out: Path) -> None:
     """The averaged weights, folded, in half precision: the very file that the app loads."""
     if accelerator.is_main_process:
         model = averaged.module

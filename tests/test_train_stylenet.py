@@ -1,0 +1,198 @@
+"""The StyleNet trainer, full circle on generated pictures: train, stop, resume, load, paint."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from artcore.load import load
+from artcore.models.encoder import ArtEncoder
+from artcore.models.stylenet import StyleNet
+from training import loop
+from training.data import DataError, Pictures, find_pictures, random_crop, split
+from training.train_stylenet import PRESETS, Config, main, mean_gram, rate
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Eight photos, two classes of six paintings each, a tiny encoder."""
+    rng = np.random.default_rng(0)
+    for folder, count in (("photos", 8), ("styles/dots", 6), ("styles/lines", 6)):
+        (tmp_path / folder).mkdir(parents=True)
+        for i in range(count):
+            pixels = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).resize((64, 48), 0).save(tmp_path / folder / f"{i}.png")
+    ArtEncoder(channels=(4, 4, 4, 4), classes=2).save_pretrained(tmp_path / "encoder")
+    return tmp_path
+
+
+def arguments(data, out="run", **changes):
+    settings = {
+        "photos": data / "photos",
+        "paintings": data / "styles" / "dots",
+        "features": data / "encoder",
+        "out": data / out,
+        "channels": "4 4 4",
+        "blocks": 1,
+        "size": 32,
+        "batch_size": 2,
+        "steps": 4,
+        "copy_steps": 1,
+        "warmup": 1,
+        "checkpoint_every": 2,
+        "sample_every": 4,
+        "tracker": "none",
+    } | changes
+    argv = []
+    for key, value in settings.items():
+        argv += ["--" + key.replace("_", "-"), *str(value).split()]
+    return argv
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def test_full_circle_one_net_for_each_class_and_the_app_loads_what_was_saved(data):
+    folders = main(arguments(data, paintings=data / "styles", adversarial_weight=0.1, tracker="tensorboard"))
+    assert [f.parent.name for f in folders] == ["dots", "lines"]
+    run = folders[0].parent
+    assert (run / "samples" / "step_000004.png").is_file()
+    assert any((run / "logs").rglob("events*"))
+    record = json.loads((run / "training.json").read_text())
+    assert record["step"] == 4 and record["photos"] == 7 and record["paintings"] == 5 and record["minutes"] >= 0
+    assert record["config"]["adversarial_weight"] == 0.1
+    assert {t.dtype for t in weights(folders[0]).values()} == {torch.float16}
+    assert json.loads((folders[0] / "config.json").read_text())["norm"] == "none"
+    painted = load(folders[0])(data / "photos" / "0.png", seed=3)
+    assert painted.size == (64, 48)
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(data, monkeypatch):
+    argv = arguments(data, "whole", adversarial_weight=0.1)
+    whole = weights(main(argv)[0])
+    argv = arguments(data, "parts", adversarial_weight=0.1)
+    saved = loop.checkpoint
+
+    def stop(accelerator, out):
+        saved(accelerator, out)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "checkpoint", stop)
+    with pytest.raises(KeyboardInterrupt):
+        main(argv)
+    monkeypatch.setattr(loop, "checkpoint", saved)
+    parts = weights(main(argv)[0])
+    assert all(torch.equal(whole[k], parts[k]) for k in whole)
+    # And a run that is done trains no further.
+    assert all(torch.equal(whole[k], v) for k, v in weights(main(argv)[0]).items())
+
+
+def test_fine_tuning_starts_from_the_given_net(data):
+    torch.manual_seed(5)
+    StyleNet(channels=(4, 4, 4), blocks=1).save_pretrained(data / "base")
+    tuned = weights(main(arguments(data, init=data / "base", learning_rate=1e-6, steps=1))[0])
+    base = weights(data / "base")
+    assert all(torch.allclose(base[k], tuned[k].float(), atol=2e-3) for k in base)
+
+
+def test_training_lowers_the_loss(data):
+    from training.train_stylenet import Losses
+
+    before, after = [], []
+    original = Losses.__call__
+
+    def spy(self, *args):
+        losses = original(self, *args)
+        (before if len(before) < 10 else after).append(sum(losses.values()).item())
+        return losses
+
+    Losses.__call__ = spy
+    try:
+        main(arguments(data, steps=60, copy_steps=0, checkpoint_every=60, learning_rate=3e-3))
+    finally:
+        Losses.__call__ = original
+    assert sum(after[-10:]) < 0.9 * sum(before)
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_the_presets_of_document_001_train(data, preset):
+    argv = arguments(data, epochs=1) + ["--preset", preset]
+    for name in ("--copy-steps", "--steps"):
+        at = argv.index(name)
+        del argv[at : at + 2]
+    folder = main(argv)[0]
+    assert json.loads((folder / "config.json").read_text())["architecture"] == "StyleTransferNetwork"
+    assert (folder.parent / "mean_gram.safetensors").is_file()
+    assert load(folder)(data / "photos" / "0.png").size == (64, 48)
+
+
+def test_the_presets_carry_the_documents_values():
+    original, improved = (PRESETS[f"document-001-{k}"] for k in ("original", "improved"))
+    assert (original["style_weight"], original["tv_weight"], original["epochs"]) == (1e5, 1e-6, 500)
+    assert (improved["style_weight"], improved["tv_weight"], improved["epochs"]) == (1e12, 1e-2, 1200)
+    assert tuple(original["style_layers"].values()) == (1.0, 0.8, 0.4, 0.2, 0.2)
+    assert tuple(improved["style_layers"].values()) == (0.2, 0.2, 0.4, 0.3, 0.2)
+
+
+def test_mean_gram_is_the_mean_over_the_pictures(data):
+    net = ArtEncoder.from_pretrained(data / "encoder")
+    pictures = Pictures(find_pictures(str(data / "styles" / "dots")))
+    together = mean_gram(pictures, net, ["r2_1"], 32, torch.device("cpu"))["r2_1"]
+    alone = [mean_gram(Pictures([f]), net, ["r2_1"], 32, torch.device("cpu"))["r2_1"] for f in pictures.files]
+    assert torch.allclose(together, torch.stack(alone).mean(0), atol=1e-6)
+
+
+def test_settings_come_from_json_and_flags_win(tmp_path):
+    (tmp_path / "c.json").write_text(json.dumps({"steps": 7, "painting_zoom": [1, 3], "style_layers": {"r1_1": 1}}))
+    config = loop.parse(Config, ["--config", str(tmp_path / "c.json"), "--steps", "9", "--no-relative"])
+    assert (config.steps, config.painting_zoom, config.style_layers, config.relative) == (9, (1, 3), {"r1_1": 1}, False)
+    (tmp_path / "c.json").write_text('{"stepps": 7}')
+    with pytest.raises(loop.ConfigError, match="'stepps' is no setting"):
+        loop.parse(Config, ["--config", str(tmp_path / "c.json")])
+    (tmp_path / "c.json").write_text("{")
+    with pytest.raises(loop.ConfigError, match="c.json can't be read"):
+        loop.parse(Config, ["--config", str(tmp_path / "c.json")])
+
+
+def test_bad_data_and_settings_are_sentences(data):
+    with pytest.raises(DataError, match="There is no folder"):
+        main(arguments(data, photos=data / "nowhere"))
+    shutil.rmtree(data / "styles" / "dots")
+    (data / "styles" / "dots").mkdir()
+    with pytest.raises(DataError, match="neither pictures nor folders of pictures"):
+        main(arguments(data))
+    with pytest.raises(loop.ConfigError, match='give "painting" or "mean_gram"'):
+        main(arguments(data, paintings=data / "styles" / "lines", target="median"))
+    with pytest.raises(loop.ConfigError, match="choose from StyleNet"):
+        main(arguments(data, paintings=data / "styles" / "lines", architecture="UNet"))
+
+
+def test_the_rate_warms_up_and_falls():
+    cosine, steps = Config(steps=1000, warmup=100), Config(steps=1000, warmup=0, schedule="step")
+    assert rate(cosine, 0) == 0.01 and rate(cosine, 99) == 1.0
+    assert rate(cosine, 500) == pytest.approx(0.51, abs=0.01) and rate(cosine, 999) == pytest.approx(0.02, abs=0.01)
+    assert [rate(steps, s) for s in (0, 199, 200, 999)] == [1, 1, 0.5, 0.0625]
+
+
+def test_crops_are_a_function_of_the_generator_and_never_leave_the_picture():
+    picture = torch.arange(3 * 40 * 40, dtype=torch.int64).view(3, 40, 40).remainder(251).to(torch.uint8)
+    for seed in range(20):
+        crops = [
+            random_crop(picture, 24, loop.step_generator(seed, 1), zoom=(0.5, 3), unsqueeze=True) for _ in range(2)
+        ]
+        assert torch.equal(*crops) and crops[0].shape == (3, 24, 24)
+        assert 0 <= crops[0].min() and crops[0].max() <= 1
+    tiny = random_crop(torch.zeros(3, 1, 5, dtype=torch.uint8), 16, loop.step_generator(0, 0), zoom=(1, 1))
+    assert tiny.shape == (3, 16, 16)
+
+
+def test_the_split_keeps_every_kth_back():
+    files = list(range(40))
+    train, held = split(files, 0.1)
+    assert held == [0, 10, 20, 30] and sorted(train + held) == files
+    assert split(files, 0) == (files, [])
