@@ -1,0 +1,109 @@
+"""The bench: that it runs, says what it measured, and does not flatter."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import pytest
+import torch
+
+from artcore.models.stylenet import StyleNet
+from tests.bench import painter as bench
+
+
+def run(**changes) -> dict:
+    return {
+        "net_s": 0.2,
+        "end_to_end_s": 0.3,
+        "peer_s": 4.0,
+        "times_faster": 20.0,
+        "times_faster_lowest": 18.0,
+        "dtype": "bfloat16",
+        "threads": 2,
+        "torch": "2.15.0",
+        "memory": {"bytes": 1_200_000_000, "bytes_before": 6e8},
+        "imports": {"artcore_s": 0.01, "load_s": 1.0, "unwanted": []},
+        "listening_s": 4.0,
+    } | changes
+
+
+def found(plain: dict, **changes) -> dict:
+    return {
+        "checkpoint": "stylenet.vangogh",
+        "cpu": "A processor",
+        "instructions": ["avx2"],
+        "cores": 2,
+        "load_average_at_start": 0.1,
+        "busy": False,
+        "size": (1920, 1080),
+        "large": (3840, 2160),
+        "runs": {bench.PLAIN: plain, bench.AVX2: run(dtype="float32", times_faster=9.0)},
+    } | changes
+
+
+def test_the_jobs_take_turns_and_the_first_round_does_not_count():
+    order = []
+    taken = bench.in_turn({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 2)
+    assert order == ["a", "b"] * 3
+    assert [len(times) for times in taken.values()] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "missed"),
+    [
+        ({}, None),
+        ({"times_faster": 14.9}, "15 times faster"),
+        ({"end_to_end_s": 0.41}, "end to end"),
+        ({"memory": {"bytes": 1_600_000_000}}, "1.5 GB"),
+        ({"listening_s": 11.0}, "listens"),
+        ({"imports": {"artcore_s": 0, "load_s": 0, "unwanted": ["gradio"]}}, "gradio"),
+    ],
+)
+def test_a_missed_target_is_called_missed(changes, missed):
+    wrong = [line for line in bench.targets(found(run(**changes))) if not line.startswith("reached")]
+    assert len(wrong) == (missed is not None)
+    assert missed is None or wrong[0].startswith("MISSED") and missed in wrong[0]
+
+
+def test_the_end_to_end_target_is_for_processors_with_bf16():
+    lines = bench.targets(found(run(dtype="float32", end_to_end_s=0.9)))
+    assert [line for line in lines if "end to end" in line][0].startswith("not asked")
+
+
+def test_other_sizes_reach_no_target():
+    (line,) = bench.targets(found(run(), size=(96, 64)))
+    assert "nothing is said" in line
+
+
+def test_the_table_says_on_what_and_warns_when_busy():
+    text = bench.table(found(run()))
+    for part in ("A processor", "2 cores", "torch 2.15.0", "load 0.10", "bfloat16", "20.0; 18.0", "1.20 GB"):
+        assert part in text
+    assert "WARNING" not in text and "WARNING" in bench.table(found(run(), busy=True))
+
+
+def test_no_painter_and_no_size_are_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ARTCORE_WEIGHTS", str(tmp_path))
+    assert bench.main([]) == 2
+    assert capsys.readouterr().err == "bench: No painter ships yet: give a checkpoint folder with --name.\n"
+    assert bench.main(["--repeats", "0"]) == 2
+    with pytest.raises(argparse.ArgumentTypeError, match="1920x1080"):
+        bench.size("big")
+    assert bench.size("96x64") == (96, 64)
+
+
+@pytest.mark.slow
+def test_the_whole_bench_runs_small(tmp_path, monkeypatch, capsys):
+    torch.manual_seed(0)
+    StyleNet(channels=(4, 4, 4), blocks=1).save_pretrained(tmp_path / "net")
+    monkeypatch.delenv("ARTCORE_DTYPE")
+    sizes = ["--size", "96x64", "--large", "128x96", "--repeats", "2"]
+    assert bench.main(["--name", str(tmp_path / "net"), *sizes, "--json", str(tmp_path / "out.json")]) == 0
+    assert "| net only, 96 x 64 |" in capsys.readouterr().out
+    measured = json.loads((tmp_path / "out.json").read_text())
+    assert list(measured["runs"]) == [bench.PLAIN, bench.AVX2]
+    for part in measured["runs"].values():
+        assert all(len(times) == 2 and min(times) > 0 for times in part["all_s"].values())
+        assert part["memory"]["bytes"] >= part["memory"]["bytes_before"] > 50e6
+        assert part["listening_s"] > 0 and part["imports"]["unwanted"] == []
