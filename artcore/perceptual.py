@@ -77,7 +77,8 @@ def sliced_wasserstein(
     Feature vectors are projected on random directions; along each, the sorted values of the two pictures are
     compared by mean square. It sees the whole distribution where a Gram matrix sees second moments, so that a
     few saturated blobs cannot stand in for brushwork everywhere. Departures: a random subset of positions
-    (a sort of all would cost more than the net), and the error is divided by the variance of the target.
+    (a sort of all would cost more than the net), channels scaled to the target's standard deviation, and the error
+    divided by the variance of the target.
 
     Args:
         features, targets: {layer: (N, C, H, W)}; sizes may differ, N and C not.
@@ -92,6 +93,9 @@ def sliced_wasserstein(
         count = min(samples, made.shape[1], target.shape[1])
         directions = torch.randn(made.shape[2], projections, generator=generator).to(made.device)
         directions = directions / directions.norm(dim=0)
+        # Channels count alike: else the strong, coarse ones hide a grid of single pixels.
+        scale = target.float().std(dim=(0, 1))
+        directions = directions / scale.clamp_min(1e-2 * scale.max() + 1e-8)[:, None]
         made, target = (
             (f[:, torch.randperm(f.shape[1], generator=generator)[:count].to(f.device)].float() @ directions)
             .sort(dim=1)

@@ -92,13 +92,15 @@ class StyleNet(ArtModel):
         self.detail = nn.Conv2d(3, half, 4, 2, padding=1, bias=False)
         self.merge = ConvNorm(half, half, norm=norm)
         self.out = nn.Conv2d(half, 12, 3, padding=1)
-        self.last = nn.Conv2d(3, 3, 3, padding=1)  # a convolution behind the last shuffle wipes its grid out
+        # Binomial blur behind the last shuffle: zero at the Nyquist frequency, where the shuffle's grid would be.
+        binomial = torch.tensor([1.0, 2.0, 1.0]) / 4
+        self.register_buffer(
+            "blur", torch.eye(3)[:, :, None, None] * binomial[:, None] * binomial, persistent=False
+        )
         icnr_(self.out, 2)
         for conv in (self.up_quarter, self.up_half):  # a 1x1 convolution and its shuffle in one, begun alike
             nn.init.kaiming_normal_(conv.weight[:, :, 0, 0])
             conv.weight.data[:] = conv.weight.data[:, :, :1, :1]
-        nn.init.dirac_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
 
     def forward(self, x: torch.Tensor, seed: int | list[int] = 0, origin: tuple[int, int] = (0, 0)) -> torch.Tensor:
         """Paint.
@@ -119,7 +121,7 @@ class StyleNet(ArtModel):
         quarter = self.block(F.relu_(self.up_quarter(eighth).add_(quarter)))
         half = F.relu_(self.up_half(quarter).add_(self.detail(x)))
         half = F.relu_(self.merge(half))
-        painted = torch.sigmoid(self.last(F.pixel_shuffle(self.out(half), 2)))
+        painted = torch.sigmoid(F.conv2d(F.pixel_shuffle(self.out(half), 2), self.blur, padding=1))
         return painted[..., m : m + height, m : m + width]
 
     def _noise(self, x: torch.Tensor, seed: int | list[int], origin: tuple[int, int]) -> torch.Tensor:
