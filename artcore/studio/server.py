@@ -44,9 +44,13 @@ def create() -> FastAPI:
 
     if shared.EXAMPLES.is_dir():
         gr.set_static_paths([shared.EXAMPLES])
+    page = hub.build()
+    # Only a launched page asks whether a path that comes from outside was really uploaded, and mounting is no
+    # launch to Gradio 6.31: without this, every picture on the server's disk could be painted by its path.
+    page.has_launched = True
     return gr.mount_gradio_app(
         app,
-        hub.build(),
+        page,
         "/",
         show_error=False,  # of unexpected errors; gr.Error always shows its sentence
         max_file_size=MAX_FILE_SIZE,

@@ -1,0 +1,380 @@
+"""The hub as a visitor and as a program meet it: a real server on loopback, gradio_client and plain HTTP."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import io
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import torch
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+import artcore
+from artcore import image as pictures
+from artcore.models.stylenet import StyleNet
+from artcore.studio import server, shared
+from artcore.tasks import painter
+from tests.hub_server import STYLES, serve, write_catalog
+
+PAINTINGS = {"/paint", "/paint_all"}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = write_catalog(tmp_path_factory.mktemp("weights"))
+    before = os.environ.get("ARTCORE_WEIGHTS")
+    os.environ["ARTCORE_WEIGHTS"] = str(folder)
+    yield folder
+    os.environ.pop("ARTCORE_WEIGHTS") if before is None else os.environ.update(ARTCORE_WEIGHTS=before)
+
+
+@pytest.fixture(scope="module")
+def url(weights: Path) -> Iterator[str]:
+    with serve() as address:
+        yield address
+
+
+@pytest.fixture(autouse=True)
+def nothing_loaded() -> Iterator[None]:
+    shared._tasks.clear()
+    yield
+    shared._tasks.clear()
+
+
+@pytest.fixture
+def connect(url: str, tmp_path: Path) -> Callable[[], Client]:
+    """A new client each time: cancelling one job of a client may end its others."""
+
+    def client() -> Client:
+        return Client(url, verbose=False, download_files=tmp_path / "got", httpx_kwargs={"timeout": 60})
+
+    return client
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """61 x 45, with EXIF that names a camera."""
+    pixels = np.random.default_rng(1).integers(0, 256, (45, 61, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0110] = "Camera obscura"
+    path = tmp_path / "photo.png"
+    Image.fromarray(pixels).save(path, exif=exif.tobytes())
+    return path
+
+
+def same(a: Image.Image, b: Image.Image) -> bool:
+    return a.size == b.size and a.mode == b.mode and a.tobytes() == b.tobytes()
+
+
+# --- the server -----------------------------------------------------------------------------------------
+
+
+def test_health_names_the_version(url: str) -> None:
+    answer = httpx.get(f"{url}/healthz")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "version": artcore.__version__}
+
+
+def test_page_asks_nobody_else_and_records_nothing(url: str) -> None:
+    assert "Artcore" in httpx.get(url).text
+    config = httpx.get(f"{url}/config").json()
+    assert config["analytics_enabled"] is False
+    theme = httpx.get(f"{url}/theme.css").text
+    assert "@font-face" in theme and "googleapis" not in theme and "url('http" not in theme.replace('"', "'")
+    assert httpx.get(f"{url}/gradio_api/runs").status_code == 404
+    assert httpx.get(f"{url}/monitoring").status_code != 200
+
+
+def test_cards(url: str) -> None:
+    card = httpx.get(f"{url}/cards/stylenet.vangogh")
+    assert card.status_code == 200 and card.text.startswith("# Van Gogh")
+    assert card.headers["content-type"].startswith("text/plain")
+    for name in ("stylenet.nobody", "..%2Fcatalog.json", "stylenet.monet"):  # Monet has no card
+        assert httpx.get(f"{url}/cards/{name}").status_code == 404
+
+
+def test_address_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "PORT", "SYSTEM"):
+        monkeypatch.delenv(name, raising=False)
+    assert server.address() == ("127.0.0.1", 7860)
+    monkeypatch.setenv("SYSTEM", "spaces")
+    assert server.address() == ("0.0.0.0", 7860)
+    monkeypatch.setenv("PORT", "8000")
+    assert server.address() == ("0.0.0.0", 8000)
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "8001")
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "127.0.0.2")
+    assert server.address() == ("127.0.0.2", 8001)
+    assert server.address("::1", 9) == ("::1", 9)
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "http")
+    with pytest.raises(server.ServerError, match="The port is 'http'; set GRADIO_SERVER_PORT or PORT"):
+        server.address()
+    with pytest.raises(server.ServerError, match="70000"):
+        server.address(port=70000)
+
+
+def test_taken_port_is_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(server.ServerError, match=f"Port {port} is taken.*PORT="):
+            server.run("127.0.0.1", port)
+    with pytest.raises(server.ServerError, match="192.0.2.1:7860 can't be listened on"):
+        server.run("192.0.2.1", 7860)  # an address of nobody (RFC 5737)
+
+
+# --- the API --------------------------------------------------------------------------------------------
+
+
+def test_api_page_documents_two_endpoints_and_no_more(url: str) -> None:
+    info = httpx.get(f"{url}/gradio_api/info").json()
+    assert set(info["named_endpoints"]) == PAINTINGS
+    assert not info["unnamed_endpoints"]
+    paint = info["named_endpoints"]["/paint"]
+    assert paint["description"].startswith("Paint a photo in the style of")
+    told = {p["parameter_name"]: p.get("parameter_default") for p in paint["parameters"]}
+    assert told == {
+        "image": None,
+        "style": "vangogh",
+        "method": "auto",
+        "strength": 1,
+        "seed": 0,
+        "format": "png",
+        "keep_metadata": False,
+    }
+    assert [p["parameter_has_default"] for p in paint["parameters"]] == [False] + 6 * [True]
+    everything = info["named_endpoints"]["/paint_all"]
+    assert [p["parameter_name"] for p in everything["parameters"]] == ["image", "strength", "seed"]
+    assert everything["description"].startswith("Paint a photo in every style")
+
+
+def test_paint_is_what_the_library_paints(connect: Callable[[], Client], photo: Path) -> None:
+    client = connect()
+    for style, strength, seed in (("vangogh", 1.0, 0), ("monet", 1.5, 7), ("vangogh", 0.4, 2**31 - 1)):
+        file = client.predict(handle_file(photo), style, "auto", strength, seed, api_name="/paint")
+        assert Path(file).suffix == ".png"
+        expected = artcore.load(f"stylenet.{style}")(photo, strength=strength, seed=seed)
+        assert same(Image.open(file), expected)
+    file = client.predict(handle_file(photo), api_name="/paint")
+    assert same(Image.open(file), artcore.load("stylenet.vangogh")(photo))
+    assert Path(file).read_bytes() == pictures.encode(artcore.load("stylenet.vangogh")(photo), "PNG")
+
+
+def test_strength_nought_is_the_photo_and_seeds_differ(connect: Callable[[], Client], photo: Path) -> None:
+    client = connect()
+    paint = lambda **given: Image.open(client.predict(handle_file(photo), api_name="/paint", **given))  # noqa: E731
+    assert same(paint(strength=0), Image.open(photo))
+    assert not same(paint(seed=1), paint(seed=2))
+
+
+def test_alpha_orientation_and_metadata(connect: Callable[[], Client], photo: Path, tmp_path: Path) -> None:
+    client = connect()
+    see_through = Image.open(photo).convert("RGBA")
+    see_through.putalpha(Image.linear_gradient("L").resize(see_through.size))
+    see_through.save(tmp_path / "alpha.png")
+    file = client.predict(handle_file(tmp_path / "alpha.png"), api_name="/paint")
+    assert Image.open(file).getchannel("A").tobytes() == see_through.getchannel("A").tobytes()
+
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0110] = 6, "Camera obscura"
+    Image.open(photo).save(tmp_path / "turned.jpg", exif=exif.tobytes())
+    file = client.predict(handle_file(tmp_path / "turned.jpg"), api_name="/paint")
+    assert Image.open(file).size == (45, 61)
+    for keep, camera in ((False, None), (True, "Camera obscura")):
+        file = client.predict(handle_file(photo), format="jpeg", keep_metadata=keep, api_name="/paint")
+        assert Image.open(file).getexif().get(0x0110) == camera
+        assert ("icc_profile" in Image.open(file).info) == keep
+
+
+@pytest.mark.parametrize(("format", "suffix"), [("jpeg", ".jpg"), ("webp", ".webp")])
+def test_formats(connect: Callable[[], Client], photo: Path, format: str, suffix: str) -> None:
+    file = Path(connect().predict(handle_file(photo), format=format, api_name="/paint"))
+    assert file.suffix == suffix
+    assert file.read_bytes() == pictures.encode(artcore.load("stylenet.vangogh")(photo), format)
+
+
+def test_paint_all_has_every_style(connect: Callable[[], Client], photo: Path) -> None:
+    job = connect().submit(handle_file(photo), 1.0, 3, api_name="/paint_all")
+    gallery = job.result(timeout=60)
+    assert [item["caption"] for item in gallery] == list(STYLES.values())
+    for style, item in zip(STYLES, gallery, strict=True):
+        assert same(Image.open(item["image"]), artcore.load(f"stylenet.{style}")(photo, seed=3))
+    assert [len(outputs) for outputs in job.outputs()] == list(range(1, len(STYLES) + 1))  # one by one
+
+
+def test_plain_http(url: str, photo: Path) -> None:
+    with httpx.Client(base_url=f"{url}/gradio_api", timeout=60) as http:
+        [path] = http.post("/upload", files={"files": photo.open("rb")}).json()
+        image = {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+        def call(name: str, body: dict, v2: str = "") -> list:
+            event = http.post(f"/call{v2}/{name}", json=body).json()["event_id"]
+            lines = http.get(f"/call{v2}/{name}/{event}").text.split("\n")
+            assert "event: complete" in lines, lines
+            return json.loads(lines[lines.index("event: complete") + 1].removeprefix("data: "))
+
+        expected = artcore.load("stylenet.monet")(photo, strength=0.5, seed=4)
+        [file] = call("paint", {"data": [image, "monet", "stylenet", 0.5, 4, "png", False]})
+        assert same(Image.open(io.BytesIO(httpx.get(file["url"]).content)), expected)
+        [file] = call("paint", {"image": image, "style": "monet", "strength": 0.5, "seed": 4}, "/v2")
+        assert same(Image.open(io.BytesIO(httpx.get(file["url"]).content)), expected)
+        [gallery] = call("paint_all", {"data": [image, 1, 0]})
+        assert [item["caption"] for item in gallery] == list(STYLES.values())
+
+
+def test_private_events_cannot_be_called(connect: Callable[[], Client]) -> None:
+    client = connect()
+    for name in ("/show", "/show_all", "/fetch", "/look", "/begin", "/point"):
+        with pytest.raises(ValueError, match="Cannot find a function"):
+            client.predict(api_name=name)
+
+
+# --- what goes wrong ------------------------------------------------------------------------------------
+
+
+def refuse(client: Client, *given: object, **named: object) -> str:
+    with pytest.raises(AppError) as error:
+        client.predict(*given, api_name="/paint", **named)
+    return error.value.message
+
+
+def test_pictures_that_are_none(connect: Callable[[], Client], photo: Path, tmp_path: Path) -> None:
+    client = connect()
+    whole = photo.read_bytes()
+    bomb = tmp_path / "bomb.png"
+    Image.new("1", (12_000, 12_000)).save(bomb)
+    for name, data, sentence in (
+        ("text.png", b"not a picture", "text.png is not a picture that can be read"),
+        ("empty.jpg", b"", "empty.jpg is empty"),
+        ("short.png", whole[: len(whole) // 2], "short.png is damaged or cut short"),
+        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is not a picture that can be read"),
+        ("bomb.png", bomb.read_bytes(), "12000 x 12000 pixels, more than the limit of 64"),
+    ):
+        (tmp_path / name).write_bytes(data)
+        assert sentence in refuse(client, handle_file(tmp_path / name)), name
+    assert "There is no photo yet" in refuse(client, None)
+    file = client.predict(handle_file(photo), api_name="/paint")  # and the app lives on
+    assert same(Image.open(file), artcore.load("stylenet.vangogh")(photo))
+
+
+def test_arguments_out_of_range(connect: Callable[[], Client], photo: Path) -> None:
+    client, image = connect(), handle_file(photo)
+    assert "nobody" in refuse(client, image, style="nobody")
+    assert "gan" in refuse(client, image, method="gan")
+    assert "1.5" in refuse(client, image, strength=2)
+    assert "0" in refuse(client, image, seed=-1)
+    assert "gif" in refuse(client, image, format="gif")
+
+
+def test_files_of_the_server_stay_there(url: str, photo: Path) -> None:
+    with httpx.Client(base_url=f"{url}/gradio_api", timeout=60) as http:
+        for path in ("/etc/passwd", str(photo), __file__):
+            body = {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}, 1, 0]}
+            event = http.post("/call/paint_all", json=body).json()["event_id"]
+            assert "event: error" in http.get(f"/call/paint_all/{event}").text
+            assert http.get(f"/file={path}").status_code == 403
+
+
+def test_uploads_are_limited(url: str) -> None:
+    big = io.BytesIO(bytes(50 * 2**20 + 1))
+    assert httpx.post(f"{url}/gradio_api/upload", files={"files": big}, timeout=60).status_code == 413
+
+
+def test_missing_and_damaged_weights(connect: Callable[[], Client], weights: Path, photo: Path, tmp_path: Path) -> None:
+    client, image = connect(), handle_file(photo)
+    file = weights / "stylenet.monet" / "model.safetensors"
+    kept = shutil.copy(file, tmp_path)
+    try:
+        file.write_bytes(file.read_bytes()[:-100])
+        assert "sha256 differs" in refuse(client, image, style="monet")
+        file.unlink()
+        assert "The weights of stylenet.monet are missing; restore" in refuse(client, image, style="monet")
+        assert client.predict(image, style="vangogh", api_name="/paint")
+    finally:
+        shutil.copy(kept, file)
+    assert client.predict(image, style="monet", api_name="/paint")  # a failure is not remembered
+
+
+def test_what_nobody_foresaw_is_logged_and_not_shown(
+    connect: Callable[[], Client], photo: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(self: StyleNet, *given: object, **named: object) -> None:
+        raise RuntimeError("secret of the house")
+
+    client = connect()
+    shared.task("stylenet.vangogh")
+    monkeypatch.setattr(StyleNet, "forward", broken)
+    sentence = refuse(client, handle_file(photo))
+    number = sentence.split("error ")[1].split(")")[0]
+    assert "secret" not in sentence and "try again" in sentence
+    record = next(r for r in caplog.records if number in r.getMessage())
+    assert "secret of the house" in str(record.exc_info[1])
+    monkeypatch.undo()
+    assert client.predict(handle_file(photo), api_name="/paint")
+
+
+# --- several at once ------------------------------------------------------------------------------------
+
+
+def test_visitors_take_turns_and_do_not_mix(
+    connect: Callable[[], Client], photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, most, forward = 0, 0, StyleNet.forward
+
+    def counted(self: StyleNet, *given: object, **named: object) -> torch.Tensor:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.01)
+        try:
+            return forward(self, *given, **named)
+        finally:
+            running -= 1
+
+    monkeypatch.setattr(StyleNet, "forward", counted)
+    clients = [connect() for _ in range(4)]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        files = pool.map(
+            lambda n: clients[n].predict(handle_file(photo), seed=n, strength=0.5 + n / 8, api_name="/paint"), range(4)
+        )
+        files = list(files)
+    assert most == 1
+    for n, file in enumerate(files):
+        assert same(Image.open(file), artcore.load("stylenet.vangogh")(photo, seed=n, strength=0.5 + n / 8))
+
+
+def test_cancelling_stops_the_work(
+    connect: Callable[[], Client], photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiles, begun, forward = 0, threading.Event(), StyleNet.forward
+
+    def counted(self: StyleNet, *given: object, **named: object) -> torch.Tensor:
+        nonlocal tiles
+        tiles += 1
+        if tiles == 5:
+            begun.set()
+        time.sleep(0.05)
+        return forward(self, *given, **named)
+
+    monkeypatch.setattr(painter, "TILE", 32)
+    monkeypatch.setattr(StyleNet, "forward", counted)
+    Image.open(photo).resize((320, 320)).save(tmp_path / "large.png")  # 100 tiles, 5 s and more for each style
+    job = connect().submit(handle_file(tmp_path / "large.png"), 1, 0, api_name="/paint_all")
+    assert begun.wait(60)
+    job.cancel()
+    time.sleep(1)
+    after = tiles
+    time.sleep(0.5)
+    assert tiles == after < 100
+    monkeypatch.undo()
+    assert connect().predict(handle_file(photo), api_name="/paint")  # the place in the line is free
