@@ -26,7 +26,7 @@ from artcore.models.encoder import ArtEncoder
 
 SIZES = (256, 512)  # short sides of the full score, in pixels
 LAYERS = ("r1_1", "r2_1", "r3_1", "r4_1")  # of the encoder, one for each of its blocks
-MOST_PHOTOS, MOST_PAINTINGS = 48, 96  # of a set, evenly spaced, so that all nets take minutes and not hours
+MOST_PHOTOS, MOST_PAINTINGS = 24, 48  # of a set, evenly spaced, so that all nets take minutes and not hours
 HOLD_BACK_PHOTOS, HOLD_BACK_PAINTINGS = 20, 10  # every k-th file, as training.data.split does by default
 
 PATCHES = 16384  # a set, of the patch distances

@@ -125,6 +125,7 @@ def install(
     known = load.catalog().get(name)
     label, licence = _words(name, label, licence, known)
     home = load.weights() / name
+    task = None if features else load.load(folder)
     load.weights().mkdir(parents=True, exist_ok=True)
     # On the same disk as its home, so that the last step is a rename.
     with tempfile.TemporaryDirectory(dir=load.weights(), prefix=".new-") as place:
@@ -134,10 +135,8 @@ def install(
             shutil.copyfile(folder / file, stage / file)
         record = cards.read_record(folder)
         if features:
-            ArtEncoder.from_pretrained(stage)
             cards.make_encoder(stage, source=f"weights/{name}", licence=licence, record=record)
         else:
-            task = load.load(stage)
             cards.make(
                 stage, task, name=name, source=name, label=label, licence=licence, record=record, data=data
             )
