@@ -35,9 +35,11 @@ EXAMPLE_SIZE, EXAMPLE_PATCHES = 256, 4096
 # Example paintings (data/examples/style_*.jpg) of each style. Some may be in the training set.
 EXAMPLE_PAINTINGS = {
     "art_nouveau": ("job_cigarettes", "the_kiss"),
+    "baroque": ("girl_with_a_pearl_earring",),
     "cubism": ("edtaonisl", "portrait_delaunay", "udnie"),
     "impressionism": ("impression_sunrise", "water_lilies_1919"),
     "monet": ("impression_sunrise", "water_lilies_1919"),
+    "ukiyo_e": ("great_wave",),
     "vangogh": ("irises", "night_cafe", "starry_night", "wheat_field_with_cypresses"),
 }
 # Grants bf16 against fp32 (0.8 % seen) and another processor's kernels.
@@ -397,7 +399,7 @@ def training_section(record: dict | None) -> str:
         "pictures": record.get("trained_on"),
         "held back": record.get("held_back"),
         "top-1 accuracy on those": f"{record['accuracy']:.1%}" if "accuracy" in record else None,
-        "fine-tuned from": Path(config["init"]).name if config.get("init") else None,
+        "fine-tuned from": _last_name(config.get("init") or ""),
         "number format": "fp32" if precision == "no" else precision,
         "hardware": record.get("hardware"),
         "time": f"{record['minutes']:.0f} minutes" if "minutes" in record else None,
@@ -405,8 +407,15 @@ def training_section(record: dict | None) -> str:
     }
     lines = ["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items() if v is not None)]
     settings = {k: v for k, v in config.items() if k not in PATHS}
-    lines = [f"With `python -m {record['trainer']}`.", "", *lines] if "trainer" in record else lines
+    if "trainer" in record:
+        lines = [f"With `python -m training.{record['trainer'].rpartition('.')[2]}`.", "", *lines]
     return "\n".join([*lines, "", "```json", json.dumps(settings, indent=2), "```"] if settings else lines)
+
+
+def _last_name(path: str) -> str | None:
+    """What a checkpoint is called, without where it lay: runs/base/model is "base"."""
+    parts = [part for part in path.replace("\\", "/").split("/") if part]
+    return next((part for part in reversed(parts) if part != "model"), None)
 
 
 def read_record(folder: Path) -> dict | None:

@@ -162,12 +162,12 @@ def test_example_score_has_style_figures_only_between_bounds(examples):
 
 def test_a_card_says_what_the_hub_and_a_reader_need(shop):
     record = {
-        "trainer": "training.train_stylenet",
+        "trainer": "train_stylenet",
         "step": 1200,
         "photos": 30,
         "minutes": 41.6,
         "hardware": "2 cores",
-        "config": {"batch_size": 8, "size": 192, "init": "/secret/place/base", "out": "/secret", "seed": 3},
+        "config": {"batch_size": 8, "size": 192, "init": "/secret/place/base/model", "out": "/secret", "seed": 3},
     }
     card = make_card(shop, record=record)
     head = card.split("---")[1]
@@ -176,6 +176,7 @@ def test_a_card_says_what_the_hub_and_a_reader_need(shop):
     assert "pipeline_tag: image-to-image" in head and "- vangogh" in head
     for text in ("| steps | 1200 |", "| batch | 8 |", "| time | 42 minutes |", "| fine-tuned from | base |"):
         assert text in card
+    assert "python -m training.train_stylenet" in card
     assert "secret" not in card and '"seed": 3' in card
     assert 'artcore.load("stylenet.vangogh")' in card and "(sample.jpg)" in card
     with Image.open(shop / "stylenet.vangogh" / "sample.jpg") as sample:
