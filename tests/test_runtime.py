@@ -326,3 +326,9 @@ def test_own_freed_memory_is_given_back_before_a_refusal(timed, monkeypatch, tmp
 def test_unknown_memory_refuses_nothing(timed, monkeypatch, tmp_path):
     machine(monkeypatch, tmp_path, {})
     runtime.check_memory(10**6, 10**6, 48)
+
+
+def test_every_format_that_runs_is_really_timed(monkeypatch):
+    monkeypatch.setattr(runtime, "HEIGHT", 16)
+    monkeypatch.setattr(runtime, "WIDTH", 16)
+    assert all(rate > 0 for rate in runtime._measure(torch.device("cpu")).values())
