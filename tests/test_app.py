@@ -297,6 +297,11 @@ def test_missing_and_damaged_weights(connect: Callable[[], Client], weights: Pat
     try:
         file.write_bytes(file.read_bytes()[:-100])
         assert "sha256 differs" in refuse(client, image, style="monet")
+        (weights / "stylenet.monet" / "config.json").rename(tmp_path / "config.json")
+        shutil.copy(kept, file)
+        sentence = refuse(client, image, style="monet")
+        assert "holds no config.json" in sentence and str(weights) not in sentence
+        (tmp_path / "config.json").rename(weights / "stylenet.monet" / "config.json")
         file.unlink()
         assert "The weights of stylenet.monet are missing; restore" in refuse(client, image, style="monet")
         assert client.predict(image, style="vangogh", api_name="/paint")

@@ -15,7 +15,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image, ImageDraw, ImageFont
 
 from artcore import image as pictures
-from artcore.load import Entry
+from artcore.load import Entry, weights
 from artcore.load import load as load_task
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "examples"
@@ -73,7 +73,8 @@ def sentences() -> Iterator[None]:
         raise _error("There is not enough memory for this picture just now: try a smaller one.") from error
     except Exception as error:
         if isinstance(error, ValueError) and type(error).__module__.startswith("artcore."):
-            raise _error(str(error)) from error
+            # A visitor need not know where on this machine the weights lie.
+            raise _error(str(error).replace(str(weights()), "weights")) from error
         number = secrets.token_hex(3)
         _log.exception("Error %s", number)
         raise _error(
