@@ -8,8 +8,6 @@ pictures mirrored, shifted and lit anew, and an average of the weights over the 
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 import re
 from collections.abc import Callable
@@ -376,14 +374,8 @@ def train(config: Config) -> Path:
         share = measure()
         if accelerator.is_main_process:
             averaged.module.folded().save_pretrained(out / "model")
-            facts = {
-                "accuracy": share,
-                "held_back": len(held),
-                "trained_on": len(chosen),
-                "step": progress.step,
-            }
-            facts |= {"classes": data.names, "config": dataclasses.asdict(config)}
-            (out / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
+            facts = {"accuracy": share, "held_back": len(held), "trained_on": len(chosen), "classes": data.names}
+            loop.record(out, accelerator, config, progress, **facts)
         accelerator.wait_for_everyone()
 
     for step, (pictures, labels) in prefetch(make, loop.steps(accelerator, progress.step, steps, "encoder")):

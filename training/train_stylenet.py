@@ -42,6 +42,7 @@ def _document_001(layer_weights: tuple[float, ...], **changes: object) -> dict:
         "content_weight": 1.0,
         "swd_weight": 0.0,
         "colour_weight": 0.0,
+        "layout_weight": 0.0,
         "adversarial_weight": 0.0,
         "copy_steps": 0,
         "schedule": "step",
@@ -76,13 +77,15 @@ class Config:
     relative: bool = True  # losses relative to their targets, or plain mean squares
     content_layers: dict[str, float] = field(default_factory=lambda: {"r3_2": 0.5, "r4_1": 0.5})
     style_layers: dict[str, float] = field(
-        default_factory=lambda: {"r1_1": 0.2, "r2_1": 0.2, "r3_1": 0.2, "r4_1": 0.2, "r4_2": 0.2}
+        default_factory=lambda: {"r1_1": 0.15, "r1_2": 0.15, "r2_1": 0.2, "r3_1": 0.2, "r4_1": 0.2, "r4_2": 0.1}
     )
-    content_weight: float = 0.5
+    content_weight: float = 0.7
     style_weight: float = 0.2  # of Gram matrices
     swd_weight: float = 1.0  # of sliced Wasserstein distances in the style layers; only with target "painting"
-    tv_weight: float = 0.5
+    tv_weight: float = 2.0
     colour_weight: float = 0.5
+    layout_weight: float = 1.0  # holds the means of 16 x 16 pixels: light and hues stay where they are
+    rank_pairs: bool = True  # within a batch, busy photos meet busy paintings and quiet skies quiet ones
     adversarial_weight: float = 0.0
     discriminator_channels: int = 32
     copy_steps: int = 300  # first learn to copy the photo: the style terms then start from a readable picture
@@ -172,6 +175,13 @@ def build(config: Config) -> ArtModel:
     return kind(**options)
 
 
+def busyness(x: torch.Tensor) -> torch.Tensor:
+    """How much goes on in each picture (N,): the standard deviation of its differences of neighbouring pixels."""
+    grey = x.mean(1, keepdim=True)
+    grey = F.avg_pool2d(grey, 2)  # grain and JPEG blocks are not strokes
+    return (grey[..., 1:, :] - grey[..., :-1, :]).std((1, 2, 3)) + (grey[..., 1:] - grey[..., :-1]).std((1, 2, 3))
+
+
 @dataclass
 class Losses:
     """All terms but the adversarial one, each already times its weight.
@@ -197,19 +207,21 @@ class Losses:
     ) -> dict[str, torch.Tensor]:
         config, style = self.config, None
         with torch.no_grad():
-            content = self.features(photo, self.content_layers)
             mean, covariance = (
                 torch.lerp(own, theirs, config.recolour)
                 for own, theirs in zip(
                     perceptual.colour_moments(painting), perceptual.colour_moments(photo), strict=True
                 )
             )
-            grams = self.average
+            grams, target = self.average, photo
             if grams is None:
+                # Photo and painting meet half way in colour: the photo's layout in colours of both.
+                target = perceptual.match_colour(photo, mean, covariance)
                 recoloured = perceptual.match_colour(painting, mean, covariance)
                 mean, covariance = perceptual.colour_moments(recoloured)
                 style = self.features(recoloured, self.style_layers)
                 grams = perceptual.grams(style)
+            content = self.features(target, self.content_layers)
         features = self.features(made, self.style_layers | self.content_layers)
         losses = {
             "style": config.style_weight
@@ -218,6 +230,7 @@ class Losses:
             * perceptual.content_loss(features, content, self.content_layers, relative=config.relative),
             "tv": config.tv_weight * perceptual.total_variation(made),
             "colour": config.colour_weight * perceptual.colour_loss(made, mean, covariance),
+            "layout": config.layout_weight * (F.avg_pool2d(made, 16) - F.avg_pool2d(target, 16)).abs().mean(),
         }
         if style is not None and config.swd_weight:
             losses["swd"] = config.swd_weight * perceptual.sliced_wasserstein(
@@ -260,9 +273,13 @@ def train(config: Config, name: str, folder: Path) -> Path:
     def make(step: int) -> dict:
         rng = loop.step_generator(config.seed, step, accelerator.process_index)
         n, size = config.batch_size, config.size
+        photo = batch(photos, n, size, rng, zoom=config.photo_zoom)
+        painting = batch(paintings, n, size, rng, zoom=config.painting_zoom, unsqueeze=True)
+        if config.rank_pairs:
+            photo, painting = photo[busyness(photo).argsort()], painting[busyness(painting).argsort()]
         return {
-            "photos": batch(photos, n, size, rng, zoom=config.photo_zoom),
-            "paintings": batch(paintings, n, size, rng, zoom=config.painting_zoom, unsqueeze=True),
+            "photos": photo,
+            "paintings": painting,
             "seeds": torch.randint(0, 2**31 - 1, (n,), generator=rng).tolist(),
             "rng": rng,
         }

@@ -49,6 +49,12 @@ def noise_plane(seed: int, plane: int, cell: int, top: int, left: int, height: i
     return torch.lerp(value[:, columns], value[:, columns + 1], x[None, :])
 
 
+def _double(x: torch.Tensor) -> torch.Tensor:
+    """Twice the size by nearest neighbours: unlike a transposed convolution it has no phases of its own, so that
+    a flat sky can't be filled with a grid (Odena et al. 2016)."""
+    return F.interpolate(x, scale_factor=2)
+
+
 class StyleNet(ArtModel):
     """Our compact painter: most work at an eighth of the picture, where a stroke is a few pixels.
 
@@ -86,9 +92,9 @@ class StyleNet(ArtModel):
         self.noise = nn.Conv2d(len(cells) * planes, quarter, 3, padding=1, bias=False)
         self.down = ConvNorm(quarter, eighth, kernel=3, stride=2, norm=norm)
         self.trunk = nn.Sequential(*(ResidualBlock(eighth, norm) for _ in range(blocks)))
-        self.up_quarter = nn.ConvTranspose2d(eighth, quarter, 2, 2)
+        self.up_quarter = nn.Conv2d(eighth, quarter, 1)
         self.block = ResidualBlock(quarter, norm)
-        self.up_half = nn.ConvTranspose2d(quarter, half, 2, 2)
+        self.up_half = nn.Conv2d(quarter, half, 1)
         self.detail = nn.Conv2d(3, half, 4, 2, padding=1, bias=False)
         self.merge = ConvNorm(half, half, norm=norm)
         self.out = nn.Conv2d(half, 12, 3, padding=1)
@@ -98,9 +104,6 @@ class StyleNet(ArtModel):
             "blur", torch.eye(3)[:, :, None, None] * binomial[:, None] * binomial, persistent=False
         )
         icnr_(self.out, 2)
-        for conv in (self.up_quarter, self.up_half):  # a 1x1 convolution and its shuffle in one, begun alike
-            nn.init.kaiming_normal_(conv.weight[:, :, 0, 0])
-            conv.weight.data[:] = conv.weight.data[:, :, :1, :1]
 
     def forward(self, x: torch.Tensor, seed: int | list[int] = 0, origin: tuple[int, int] = (0, 0)) -> torch.Tensor:
         """Paint.
@@ -118,8 +121,8 @@ class StyleNet(ArtModel):
         x = F.pad(x, (m, m + -width % self.stride, m, m + -height % self.stride), mode="replicate") - 0.5
         quarter = F.relu_(self.stem(x).add_(self.noise(self._noise(x, seed, origin))))
         eighth = self.trunk(F.relu(self.down(quarter)))
-        quarter = self.block(F.relu_(self.up_quarter(eighth).add_(quarter)))
-        half = F.relu_(self.up_half(quarter).add_(self.detail(x)))
+        quarter = self.block(F.relu_(_double(self.up_quarter(eighth)).add_(quarter)))
+        half = F.relu_(_double(self.up_half(quarter)).add_(self.detail(x)))
         half = F.relu_(self.merge(half))
         painted = torch.sigmoid(F.conv2d(F.pixel_shuffle(self.out(half), 2), self.blur, padding=1))
         return painted[..., m : m + height, m : m + width]

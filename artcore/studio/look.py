@@ -12,10 +12,9 @@ SIENNA = gr.themes.Color(
 
 
 def theme() -> gr.themes.Base:
-    """Gradio's theme with our colours. Its fonts come with Gradio, so that no page asks another server; of
-    Source Sans only 400 and 700 are whole there (the file of 600 holds a few glyphs), hence the weights."""
-    sans = gr.themes.LocalFont("Source Sans Pro", weights=(400, 700))
-    serif = gr.themes.LocalFont("Lora", weights=(400, 600))
+    """Gradio's theme with our colours. The text's font comes with Gradio, so that no page asks another server: of
+    Source Sans only 400 and 700 are whole there, hence the weights. (Its files of 600, and of the serif Lora, hold
+    the glyphs of a few letters: headings use the machine's own serif.)"""
     base = gr.themes.Base(
         primary_hue=SIENNA,
         secondary_hue=SIENNA,
@@ -23,7 +22,7 @@ def theme() -> gr.themes.Base:
         radius_size=gr.themes.sizes.radius_sm,
         spacing_size=gr.themes.sizes.spacing_md,
         text_size=gr.themes.sizes.text_md,
-        font=[sans, serif, "system-ui", "sans-serif"],
+        font=[gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
     )
     return base.set(
@@ -54,7 +53,7 @@ def theme() -> gr.themes.Base:
         block_title_text_color_dark="*body_text_color_subdued",
         block_info_text_color="*body_text_color_subdued",
         block_info_text_color_dark="*body_text_color_subdued",
-        prose_header_text_weight="600",
+        prose_header_text_weight="700",
         button_large_text_weight="700",
         button_medium_text_weight="400",
         button_small_text_weight="400",
@@ -88,15 +87,16 @@ HEAD = """<meta name="description" content="Turn a photo into a painting, in you
 <meta name="theme-color" content="#1a1816" media="(prefers-color-scheme: dark)">"""
 
 CSS = """
+:root { --serif: Georgia, "Palatino Linotype", Palatino, "Book Antiqua", "Liberation Serif", serif; }
 .gradio-container { width: 100% !important; max-width: 1320px !important; margin: 0 auto !important; }
 .gradio-container .main { padding: 6px 20px 20px !important; }
 .html-container:has(.masthead) { padding: 4px 0 0 !important; }
 .gradio-container .contain > .column { gap: 4px; }
 .gradio-container .tabitem { padding-top: 0; }
 .dark { --color-accent: var(--primary-400); }
-.gradio-container h1, .gradio-container h2, .gradio-container h3 { font-family: Lora, Georgia, serif; }
+.gradio-container h1, .gradio-container h2, .gradio-container h3 { font-family: var(--serif); }
 .masthead { display: flex; align-items: baseline; gap: 16px; }
-.masthead h1 { font-size: 26px; font-weight: 600; letter-spacing: .01em; margin: 0; }
+.masthead h1 { font-size: 26px; font-weight: 700; letter-spacing: .01em; margin: 0; }
 .masthead p { margin: 0; color: var(--body-text-color-subdued); }
 
 /* Two columns: the workbench, and the wall where the result hangs. */
@@ -105,6 +105,7 @@ CSS = """
 .wall { background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary);
   border-radius: var(--radius-sm); padding: 12px; }
 .wall .block { background: transparent; border: 0; }
+#painter-result img { background: var(--background-fill-secondary) !important; }
 .status { min-height: 24px; }
 .status p { margin: 0; color: var(--body-text-color-subdued); font-variant-numeric: tabular-nums; }
 .status strong { color: var(--body-text-color); }
@@ -121,6 +122,7 @@ CSS = """
 .knobs .form > .block { min-width: 0 !important; }
 .knobs .form > .block:last-child { align-content: center; }
 .knobs label span { white-space: nowrap; }
+.knobs .wrap-inner input { padding-right: 26px; text-overflow: ellipsis; }
 
 /* Small pictures in a grid of their own, as many as there are. */
 #painter-examples, #painter-styles { background: transparent; border: 0; padding: 0; }
@@ -135,7 +137,7 @@ CSS = """
 #painter-examples .thumbnail-item { aspect-ratio: 3 / 2; }
 #painter-examples .thumbnail-item img, #painter-styles .thumbnail-item img { position: absolute; inset: 0; }
 #painter-examples .caption-label { display: none; }
-#painter-styles .caption-label, #painter-gallery .caption-label { inset: auto 0 0 0; max-width: none; border: 0;
+#painter-styles .caption-label { inset: auto 0 0 0; max-width: none; border: 0;
   padding: 18px 5px 3px; border-radius: 0; font-size: 12px; line-height: 1.15; text-align: left; white-space: normal;
   color: #fff; background: linear-gradient(transparent, rgb(0 0 0 / .72)); }
 #painter-examples .thumbnail-item:focus-visible, #painter-styles .thumbnail-item:focus-visible {
@@ -143,12 +145,14 @@ CSS = """
 #painter-styles .thumbnail-item.selected { outline: 3px solid var(--color-accent); outline-offset: 1px; }
 
 #painter-gallery .grid-wrap { padding: 0; }
+#painter-gallery .caption-label { inset: auto auto 0 0; border: 0; border-radius: 0; padding: 2px 8px; color: #fff;
+  background: rgb(0 0 0 / .65); }
 #painter-gallery .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)); }
-#painter-gallery .thumbnail-item { width: 100%; height: auto; min-height: 0; aspect-ratio: 3 / 2; border: 0;
-  border-radius: 2px; background: transparent; }
-#painter-gallery .thumbnail-item img { position: absolute; inset: 0; }
+#painter-gallery .grid-container .thumbnail-item { width: 100%; height: auto; min-height: 0; aspect-ratio: 3 / 2;
+  border: 0; border-radius: 2px; background: transparent; }
+#painter-gallery .grid-container img { position: absolute; inset: 0; }
 
-#painter-result .empty::after { content: "Your painting will hang here."; font: italic 17px Lora, Georgia, serif;
+#painter-result .empty::after { content: "Your painting will hang here."; font: italic 17px var(--serif);
   color: var(--body-text-color-subdued); }
 #painter-result .empty .icon { display: none; }
 
@@ -156,7 +160,9 @@ CSS = """
   .gradio-container .main { padding: 4px 12px 16px !important; }
   .masthead { display: block; }
   #painter-styles .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)); }
-  #painter-gallery .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  #painter-gallery .caption-label { inset: auto auto 0 0; border: 0; border-radius: 0; padding: 2px 8px; color: #fff;
+  background: rgb(0 0 0 / .65); }
+#painter-gallery .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   #painter-result { height: 340px !important; }
 }
 """

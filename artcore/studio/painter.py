@@ -207,7 +207,6 @@ def build() -> None:
         strength: float,
         seed_: int,
         another_: bool,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[dict]:
         with shared.sentences():
             source, task = _needed(path), _task(style, method)
@@ -223,7 +222,6 @@ def build() -> None:
             original = pictures.open(source)
             start = time.perf_counter()
             for snapshot in task.run(original, strength=strength, seed=used):
-                progress((snapshot.done, snapshot.total), desc="Painting", unit="tiles")
                 if snapshot.image is None:
                     yield {status: f"Painting, {snapshot.done} of {snapshot.total} tiles …"}
             taken = time.perf_counter() - start
@@ -248,7 +246,6 @@ def build() -> None:
         strength: float,
         seed_: int,
         another_: bool,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[dict]:
         with shared.sentences():
             source = _needed(path)
@@ -264,13 +261,8 @@ def build() -> None:
             original = pictures.open(source)
             start = time.perf_counter()
             done = []
-            for number, (name, entry) in enumerate(styles.items()):
+            for name, entry in styles.items():
                 for snapshot in _task(name).run(original, strength=strength, seed=used):
-                    progress(
-                        (number + snapshot.done / snapshot.total, len(styles)),
-                        desc=entry.label,
-                        unit="styles",
-                    )
                     if snapshot.image is None:
                         yield {status: f"{entry.label}, {snapshot.done} of {snapshot.total} tiles …"}
                 done.append((shared.preview(snapshot.image, _name(source, name)), entry.label))
@@ -356,7 +348,8 @@ def _task(style: str, method: str = "auto") -> Painter:
 
 
 def _forecast(size: tuple[int, int], style: str, method: str) -> str:
-    return f"{_size(size)} · painting it takes about {shared.duration(_task(style, method).seconds(*size))}"
+    seconds = max(0.1, _task(style, method).seconds(*size))
+    return f"{_size(size)} · painting it takes about {shared.duration(seconds)}"
 
 
 def _size(size: tuple[int, int]) -> str:
