@@ -200,14 +200,7 @@ def build() -> None:
     def point(event: gr.SelectData) -> str:
         return names[event.index]
 
-    def show(
-        path: str | None,
-        style: str,
-        method: str,
-        strength: float,
-        seed_: int,
-        another_: bool,
-    ) -> Iterator[dict]:
+    def show(path: str | None, style: str, method: str, strength: float, seed_: int, another_: bool) -> Iterator[dict]:
         with shared.sentences():
             source, task = _needed(path), _task(style, method)
             used = secrets.randbelow(MAX_SEED) if another_ else seed_
@@ -230,23 +223,12 @@ def build() -> None:
                 result: (shared.preview(original, name), shared.preview(snapshot.image, name)),
                 status: f"**{styles[style].label}** · {_size(original.size)} · brush {used} · "
                 f"painted in {shared.duration(taken)}",
-                made: {
-                    "source": source,
-                    "style": style,
-                    "method": method,
-                    "strength": strength,
-                    "seed": used,
-                },
+                made: {"source": source, "style": style, "method": method, "strength": strength, "seed": used},
                 take: gr.Row(visible=True),
                 stop: gr.Button(visible=False),
             }
 
-    def show_all(
-        path: str | None,
-        strength: float,
-        seed_: int,
-        another_: bool,
-    ) -> Iterator[dict]:
+    def show_all(path: str | None, strength: float, seed_: int, another_: bool) -> Iterator[dict]:
         with shared.sentences():
             source = _needed(path)
             used = secrets.randbelow(MAX_SEED) if another_ else seed_
@@ -257,6 +239,8 @@ def build() -> None:
                 take: gr.Row(visible=False),
                 result: gr.ImageSlider(visible=False),
                 gallery: gr.Gallery([], visible=True),
+                # Now, since one of them may be chosen before all are done, or after a stop.
+                made: {"source": source, "style": None, "method": "auto", "strength": strength, "seed": used},
             }
             original = pictures.open(source)
             start = time.perf_counter()
@@ -271,7 +255,6 @@ def build() -> None:
             yield {
                 status: f"**{len(styles)} styles** · {_size(original.size)} · brush {used} · "
                 f"painted in {taken} · choose one to download it",
-                made: {"source": source, "style": None, "method": "auto", "strength": strength, "seed": used},
                 stop: gr.Button(visible=False),
             }
 
@@ -348,8 +331,9 @@ def _task(style: str, method: str = "auto") -> Painter:
 
 
 def _forecast(size: tuple[int, int], style: str, method: str) -> str:
-    seconds = max(0.1, _task(style, method).seconds(*size))
-    return f"{_size(size)} · painting it takes about {shared.duration(seconds)}"
+    seconds, styles = _task(style, method).seconds(*size), len(load.styles())
+    one, every = (shared.duration(max(0.1, s)) for s in (seconds, seconds * styles))
+    return f"{_size(size)} · painting it takes about {one}, in all {styles} styles {every}"
 
 
 def _size(size: tuple[int, int]) -> str:
