@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from PIL import Image
 
 import artcore
 from artcore import image as pictures
+from artcore.models.stylenet import StyleNet
 from artcore.studio import shared
+from artcore.tasks import painter
 from tests.hub_server import STYLES, serve, write_catalog
 
 pytestmark = pytest.mark.slow
@@ -182,11 +186,6 @@ def test_all_styles_and_one_of_them_to_take_home(visit: Callable, photo: Path) -
 
 
 def test_stop(visit: Callable, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
-    from artcore.models.stylenet import StyleNet
-    from artcore.tasks import painter
-
     tiles, forward = 0, StyleNet.forward
 
     def slow(self: StyleNet, *given: object, **named: object):
@@ -209,6 +208,40 @@ def test_stop(visit: Callable, photo: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert tiles == reached < 600
     monkeypatch.undo()
     paint(page)
+
+
+def test_one_of_all_styles_after_a_stop_is_of_this_photo(
+    visit: Callable, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = visit()
+    upload(page, photo)
+    paint(page)
+    other = tmp_path / "other.png"
+    Image.linear_gradient("L").resize((200, 120)).convert("RGB").save(other)
+    page.get_by_label("Clear").or_(page.get_by_label("Remove Image")).first.click()
+    page.locator("#painter-photo input[type=file]").set_input_files(other)
+    page.get_by_text("200 × 120").wait_for()
+    second, run = list(STYLES)[1], painter.Painter.run
+    waiting = threading.Event()
+
+    def halting(self: painter.Painter, *given: object, **named: object) -> Iterator[painter.Snapshot]:
+        if self is shared._tasks.get(f"stylenet.{second}"):
+            while not waiting.wait(0.05):
+                yield painter.Snapshot(0, 1)
+        yield from run(self, *given, **named)
+
+    monkeypatch.setattr(painter.Painter, "run", halting)
+    page.locator("#painter-all").click()
+    page.locator("#painter-gallery .thumbnail-item").first.wait_for()
+    page.locator("#painter-stop").click()
+    page.get_by_text("Stopped.").wait_for()
+    waiting.set()
+    page.locator("#painter-gallery .thumbnail-item").first.click()
+    page.locator("#painter-download").wait_for()
+    first = next(iter(STYLES))
+    name, data = download(page)
+    assert name == f"other {first}.png"
+    assert data == pictures.encode(artcore.load(f"stylenet.{first}")(other), "PNG")
 
 
 def test_bad_picture_is_a_sentence_and_the_next_one_works(visit: Callable, photo: Path, tmp_path: Path) -> None:
