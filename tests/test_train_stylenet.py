@@ -14,7 +14,7 @@ from artcore.models.encoder import ArtEncoder
 from artcore.models.stylenet import StyleNet
 from training import loop
 from training.data import DataError, Pictures, find_pictures, random_crop, split
-from training.train_stylenet import PRESETS, Config, main, mean_gram, rate
+from training.train_stylenet import PRESETS, Config, main, mean_gram, pair, rate
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_training_lowers_the_loss(data):
 
     Losses.__call__ = spy
     try:
-        main(arguments(data, steps=60, copy_steps=0, checkpoint_every=60, learning_rate=3e-3))
+        main(arguments(data, steps=60, copy_steps=0, checkpoint_every=60, learning_rate=1e-2, layout_weight=10))
     finally:
         Losses.__call__ = original
     assert sum(after[-10:]) < 0.9 * sum(before)
@@ -196,3 +196,12 @@ def test_the_split_keeps_every_kth_back():
     train, held = split(files, 0.1)
     assert held == [0, 10, 20, 30] and sorted(train + held) == files
     assert split(files, 0) == (files, [])
+
+
+def test_a_photo_meets_the_painting_that_is_most_like_it():
+    flat = [torch.full((3, 32, 32), v) for v in (0.1, 0.9)]
+    busy = torch.rand(3, 32, 32)
+    photos = torch.stack([flat[1], busy, flat[0]])
+    paintings = torch.stack([flat[0] + 0.02, torch.rand(3, 32, 32), flat[1] - 0.02, torch.rand(3, 32, 32)])
+    chosen = pair(photos, paintings)
+    assert chosen[0] == 2 and chosen[1] in (1, 3) and chosen[2] == 0 and len(set(chosen)) == 3

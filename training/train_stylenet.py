@@ -79,22 +79,22 @@ class Config:
     style_layers: dict[str, float] = field(
         default_factory=lambda: {"r1_1": 0.15, "r1_2": 0.15, "r2_1": 0.2, "r3_1": 0.2, "r4_1": 0.2, "r4_2": 0.1}
     )
-    content_weight: float = 0.7
+    content_weight: float = 0.3
     style_weight: float = 0.2  # of Gram matrices
-    swd_weight: float = 1.0  # of sliced Wasserstein distances in the style layers; only with target "painting"
-    tv_weight: float = 2.0
+    swd_weight: float = 2.0  # of sliced Wasserstein distances in the style layers; only with target "painting"
+    tv_weight: float = 1.5
     colour_weight: float = 0.5
-    layout_weight: float = 1.0  # holds the means of 16 x 16 pixels: light and hues stay where they are
-    rank_pairs: bool = True  # within a batch, busy photos meet busy paintings and quiet skies quiet ones
+    layout_weight: float = 2.0  # holds the means of 8 x 8 pixels: light and hues stay where they are
+    candidates: int = 2  # painting crops drawn for each photo; it gets the one most like it in colour and busyness
     adversarial_weight: float = 0.0
     discriminator_channels: int = 32
     copy_steps: int = 300  # first learn to copy the photo: the style terms then start from a readable picture
     steps: int = 8000
     epochs: int = 0  # passes over the photos; when given, it sets the steps
     batch_size: int = 8  # per process
-    size: int = 192
+    size: int = 176
     photo_zoom: tuple[float, ...] = (0.7, 1.3)
-    painting_zoom: tuple[float, ...] = (1.0, 2.0)  # enlarged paintings give strokes that show at 1080p
+    painting_zoom: tuple[float, ...] = (1.2, 2.2)  # enlarged paintings give strokes that show at 1080p
     short_side: int = 288
     hold_back_photos: float = 0.05
     hold_back_paintings: float = 0.1
@@ -175,11 +175,27 @@ def build(config: Config) -> ArtModel:
     return kind(**options)
 
 
-def busyness(x: torch.Tensor) -> torch.Tensor:
-    """How much goes on in each picture (N,): the standard deviation of its differences of neighbouring pixels."""
-    grey = x.mean(1, keepdim=True)
-    grey = F.avg_pool2d(grey, 2)  # grain and JPEG blocks are not strokes
-    return (grey[..., 1:, :] - grey[..., :-1, :]).std((1, 2, 3)) + (grey[..., 1:] - grey[..., :-1]).std((1, 2, 3))
+def traits(x: torch.Tensor) -> torch.Tensor:
+    """What makes a photo and a painting a fit pair: mean colour, contrast and how busy it is; (N, 5)."""
+    grey = F.avg_pool2d(x.mean(1, keepdim=True), 2)  # grain and JPEG blocks are not strokes
+    busy = (grey[..., 1:, :] - grey[..., :-1, :]).std((1, 2, 3)) + (grey[..., 1:] - grey[..., :-1]).std((1, 2, 3))
+    return torch.cat([x.mean((2, 3)), grey.std((1, 2, 3))[:, None], busy[:, None]], 1)
+
+
+def pair(photos: torch.Tensor, paintings: torch.Tensor) -> list[int]:
+    """For each photo the painting, not yet taken, that is most like it (:func:`traits`, each scaled to its spread).
+
+    A target that could be any painting is best met by the average of all, which is dull, and quiet skies
+    would be filled with strokes of busy canvases.
+    """
+    ours, theirs = traits(photos), traits(paintings)
+    scale = torch.cat([ours, theirs]).std(0) + 1e-6
+    distances = torch.cdist(ours / scale, theirs / scale)
+    chosen = []
+    for row in distances:
+        row[chosen] = torch.inf
+        chosen.append(int(row.argmin()))
+    return chosen
 
 
 @dataclass
@@ -230,7 +246,7 @@ class Losses:
             * perceptual.content_loss(features, content, self.content_layers, relative=config.relative),
             "tv": config.tv_weight * perceptual.total_variation(made),
             "colour": config.colour_weight * perceptual.colour_loss(made, mean, covariance),
-            "layout": config.layout_weight * (F.avg_pool2d(made, 16) - F.avg_pool2d(target, 16)).abs().mean(),
+            "layout": config.layout_weight * (F.avg_pool2d(made, 8) - F.avg_pool2d(target, 8)).abs().mean(),
         }
         if style is not None and config.swd_weight:
             losses["swd"] = config.swd_weight * perceptual.sliced_wasserstein(
@@ -274,9 +290,8 @@ def train(config: Config, name: str, folder: Path) -> Path:
         rng = loop.step_generator(config.seed, step, accelerator.process_index)
         n, size = config.batch_size, config.size
         photo = batch(photos, n, size, rng, zoom=config.photo_zoom)
-        painting = batch(paintings, n, size, rng, zoom=config.painting_zoom, unsqueeze=True)
-        if config.rank_pairs:
-            photo, painting = photo[busyness(photo).argsort()], painting[busyness(painting).argsort()]
+        painting = batch(paintings, config.candidates * n, size, rng, zoom=config.painting_zoom, unsqueeze=True)
+        painting = painting[pair(photo, painting)] if config.candidates > 1 else painting
         return {
             "photos": photo,
             "paintings": painting,
