@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +18,8 @@ from artcore.models.stylenet import StyleNet
 from training import loop
 from training.data import DataError, Pictures, find_pictures, random_crop, split
 from training.train_stylenet import PRESETS, Config, main, mean_gram, pair, rate
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -186,7 +191,7 @@ def test_crops_are_a_function_of_the_generator_and_never_leave_the_picture():
             random_crop(picture, 24, loop.step_generator(seed, 1), zoom=(0.5, 3), unsqueeze=True) for _ in range(2)
         ]
         assert torch.equal(*crops) and crops[0].shape == (3, 24, 24)
-        assert 0 <= crops[0].min() and crops[0].max() <= 1
+        assert crops[0].min() >= 0 and crops[0].max() <= 1
     tiny = random_crop(torch.zeros(3, 1, 5, dtype=torch.uint8), 16, loop.step_generator(0, 0), zoom=(1, 1))
     assert tiny.shape == (3, 16, 16)
 
@@ -205,3 +210,34 @@ def test_a_photo_meets_the_painting_that_is_most_like_it():
     paintings = torch.stack([flat[0] + 0.02, torch.rand(3, 32, 32), flat[1] - 0.02, torch.rand(3, 32, 32)])
     chosen = pair(photos, paintings)
     assert chosen[0] == 2 and chosen[1] in (1, 3) and chosen[2] == 0 and len(set(chosen)) == 3
+
+
+def test_all_classes_together_make_one_base(data):
+    folders = main(arguments(data, paintings=data / "styles") + ["--together"])
+    assert [f.parent.name for f in folders] == ["styles"]
+    assert json.loads((folders[0].parent / "training.json").read_text())["paintings"] == 10
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_net(data):
+    """gloo on loopback; `accelerate launch --cpu` starts one process where there is no MPI, torchrun two."""
+    argv = arguments(data, paintings=data / "styles" / "dots")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*command, "-m", "training.train_stylenet", *argv], cwd=ROOT, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads((data / "run" / "dots" / "training.json").read_text())
+    assert record["processes"] == 2 and record["step"] == 4
+    assert load(data / "run" / "dots" / "model")(data / "photos" / "0.png").size == (64, 48)
+
+
+@pytest.mark.slow
+def test_accelerate_launch_trains_with_mixed_precision(data):
+    argv = arguments(data, mixed_precision="bf16")
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
+    done = subprocess.run(
+        [*command, "-m", "training.train_stylenet", *argv], cwd=ROOT, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    assert (data / "run" / "dots" / "model" / "model.safetensors").is_file()

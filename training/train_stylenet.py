@@ -65,6 +65,7 @@ class Config:
     photos: str = "data/photos"  # folder or hub:org/name
     paintings: str = "data/styles"  # folder of paintings, or of class folders
     out: str = "runs/stylenet"
+    together: bool = False  # one net on all class folders: a base for the others to be fine-tuned from
     samples: str = ""  # photos for the sample grid; empty: held-back ones
     architecture: str = "StyleNet"
     channels: tuple[int, ...] = ()  # empty: the architecture's own
@@ -73,20 +74,20 @@ class Config:
     init: str = ""  # checkpoint folder or Hub repo to fine-tune; nets that share one can be mixed by weights
     features: str = "weights/encoder"  # ArtEncoder folder or repo, "vgg19", or a file of VGG-19 weights
     target: str = "painting"  # "painting": one random painting per photo; "mean_gram": the average of all
-    recolour: float = 0.5  # how far a painting's colours go towards the photo's: 0 not at all, 1 all the way
+    recolour: float = 0.25  # how far a painting's colours go towards the photo's: 0 not at all, 1 all the way
     relative: bool = True  # losses relative to their targets, or plain mean squares
     content_layers: dict[str, float] = field(default_factory=lambda: {"r3_2": 0.5, "r4_1": 0.5})
     style_layers: dict[str, float] = field(
         default_factory=lambda: {"r1_1": 0.15, "r1_2": 0.15, "r2_1": 0.2, "r3_1": 0.2, "r4_1": 0.2, "r4_2": 0.1}
     )
-    content_weight: float = 0.3
+    content_weight: float = 0.15
     style_weight: float = 0.2  # of Gram matrices
     swd_weight: float = 2.0  # of sliced Wasserstein distances in the style layers; only with target "painting"
     tv_weight: float = 1.5
     colour_weight: float = 0.5
-    layout_weight: float = 2.0  # holds the means of 8 x 8 pixels: light and hues stay where they are
-    candidates: int = 2  # painting crops drawn for each photo; it gets the one most like it in colour and busyness
-    adversarial_weight: float = 0.0
+    layout_weight: float = 2.0  # holds the means of 16 x 16 pixels: light and hues stay where they are
+    candidates: int = 3  # painting crops drawn for each photo; it gets the one most like it in colour and busyness
+    adversarial_weight: float = 0.5
     discriminator_channels: int = 32
     copy_steps: int = 300  # first learn to copy the photo: the style terms then start from a readable picture
     steps: int = 8000
@@ -94,7 +95,7 @@ class Config:
     batch_size: int = 8  # per process
     size: int = 176
     photo_zoom: tuple[float, ...] = (0.7, 1.3)
-    painting_zoom: tuple[float, ...] = (1.2, 2.2)  # enlarged paintings give strokes that show at 1080p
+    painting_zoom: tuple[float, ...] = (2.0, 3.5)  # enlarged paintings give strokes that show at 1080p
     short_side: int = 288
     hold_back_photos: float = 0.05
     hold_back_paintings: float = 0.1
@@ -141,10 +142,10 @@ def mean_gram(pictures: Pictures, net: ArtModel, layers: list[str], size: int, d
     return total
 
 
-def classes(paintings: str) -> dict[str, Path]:
+def classes(paintings: str, together: bool = False) -> dict[str, Path]:
     """{class name: folder}: the folder itself when it holds pictures, else each folder in it that does."""
     root = locate(paintings)
-    if any(p.suffix.lower() in SUFFIXES for p in root.iterdir()):
+    if together or any(p.suffix.lower() in SUFFIXES for p in root.iterdir()):
         return {root.name: root}
     found = {p.name: p for p in sorted(root.iterdir()) if p.is_dir() and any(p.rglob("*"))}
     if not found:
@@ -246,7 +247,7 @@ class Losses:
             * perceptual.content_loss(features, content, self.content_layers, relative=config.relative),
             "tv": config.tv_weight * perceptual.total_variation(made),
             "colour": config.colour_weight * perceptual.colour_loss(made, mean, covariance),
-            "layout": config.layout_weight * (F.avg_pool2d(made, 8) - F.avg_pool2d(target, 8)).abs().mean(),
+            "layout": config.layout_weight * (F.avg_pool2d(made, 16) - F.avg_pool2d(target, 16)).abs().mean(),
         }
         if style is not None and config.swd_weight:
             losses["swd"] = config.swd_weight * perceptual.sliced_wasserstein(
@@ -420,7 +421,7 @@ def _save(accelerator: Accelerator, averaged: torch.nn.Module, out: Path) -> Non
 def main(argv: list[str] | None = None) -> list[Path]:
     """Train a net for every class of the paintings folder; returns the checkpoint folders."""
     config = loop.parse(Config, argv, PRESETS)
-    return [train(config, name, folder) for name, folder in classes(config.paintings).items()]
+    return [train(config, name, folder) for name, folder in classes(config.paintings, config.together).items()]
 
 
 if __name__ == "__main__":
