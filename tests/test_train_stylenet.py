@@ -241,3 +241,18 @@ def test_accelerate_launch_trains_with_mixed_precision(data):
     )
     assert done.returncode == 0, done.stderr
     assert (data / "run" / "dots" / "model" / "model.safetensors").is_file()
+
+
+def test_document_001_trains_through_vgg_19_with_its_own_layers(data):
+    """Random weights: the layers are what counts here, conv5_1 among them."""
+    from safetensors.torch import save_file
+
+    from artcore.models.vgg import VGG19
+
+    file = data / "vgg19.safetensors"
+    save_file({f"features.{k}": v for k, v in VGG19(weights=None).net.state_dict().items()}, file)
+    argv = arguments(data, features=file, epochs=1) + ["--preset", "document-001-improved"]
+    folder = main(argv)[0]
+    average = load_file(folder.parent / "mean_gram.safetensors")
+    assert len(average) == 5 and max(g.shape[-1] for g in average.values()) == 512
+    assert (folder / "model.safetensors").is_file()

@@ -73,7 +73,7 @@ class StyleNet(ArtModel):
     """
 
     stride = 8  # sizes are padded to a multiple of it
-    margin = 8  # replicated pixels around the picture, cropped again: keeps the zero padding's frame out
+    margin = 24  # replicated pixels around the picture, cropped again: keeps the zero padding's frame out
 
     def __init__(
         self,

@@ -164,5 +164,7 @@ CSS = """
   background: rgb(0 0 0 / .65); }
 #painter-gallery .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   #painter-result { height: 340px !important; }
+  /* Else a standing picture overflows the box, and photo and painting lie at different heights. */
+  #painter-result img { max-height: 340px !important; }
 }
 """
