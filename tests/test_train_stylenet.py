@@ -100,7 +100,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(data, monkeypatch):
 def test_fine_tuning_starts_from_the_given_net(data):
     torch.manual_seed(5)
     StyleNet(channels=(4, 4, 4), blocks=1).save_pretrained(data / "base")
-    tuned = weights(main(arguments(data, init=data / "base", learning_rate=1e-6, steps=1))[0])
+    tuned = weights(main(arguments(data, init=data / "base", learning_rate=1e-6, steps=1, noise_gain=1))[0])
     base = weights(data / "base")
     assert all(torch.allclose(base[k], tuned[k].float(), atol=2e-3) for k in base)
 
@@ -256,3 +256,9 @@ def test_document_001_trains_through_vgg_19_with_its_own_layers(data):
     average = load_file(folder.parent / "mean_gram.safetensors")
     assert len(average) == 5 and max(g.shape[-1] for g in average.values()) == 512
     assert (folder / "model.safetensors").is_file()
+
+
+def test_the_noise_of_the_saved_net_is_scaled_and_nothing_else(data):
+    full, calm = (weights(main(arguments(data, f"run{g}", noise_gain=g))[0]) for g in (1, 0.5))
+    assert torch.allclose(full.pop("noise.weight").float() / 2, calm.pop("noise.weight").float(), atol=1e-3)
+    assert all(torch.equal(full[k], calm[k]) for k in full)

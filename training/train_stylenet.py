@@ -99,6 +99,7 @@ class Config:
     short_side: int = 288
     hold_back_photos: float = 0.05
     hold_back_paintings: float = 0.1
+    noise_gain: float = 0.3  # of the saved net: trained at 1, where noise has to feign strokes in every sky
     learning_rate: float = 1e-3
     discriminator_rate: float = 4e-4
     schedule: str = "cosine"  # or "step": halved four times
@@ -302,7 +303,7 @@ def train(config: Config, name: str, folder: Path) -> Path:
 
     def save() -> None:
         loop.checkpoint(accelerator, out)
-        _save(accelerator, averaged, out)
+        _save(accelerator, averaged, out, config.noise_gain)
         if accelerator.is_main_process:
             loop.record(out, accelerator, config, progress, photos=len(photos), paintings=len(paintings))
 
@@ -409,11 +410,14 @@ def _show(
             tracker.log_images({"samples": sheet[None].cpu().numpy()}, step=step, dataformats="NCHW")
 
 
-def _save(accelerator: Accelerator, averaged: torch.nn.Module, out: Path) -> None:
+@torch.no_grad()
+def _save(accelerator: Accelerator, averaged: torch.nn.Module, out: Path, noise_gain: float) -> None:
     """The averaged weights, folded, in half precision: the very file that the app loads."""
     if accelerator.is_main_process:
         model = averaged.module
-        model = model.folded() if isinstance(model, StyleNet) else model
+        if isinstance(model, StyleNet):
+            model = model.folded()
+            model.noise.weight.mul_(noise_gain)
         model.save_pretrained(out / "model", dtype="float16")
     accelerator.wait_for_everyone()
 
