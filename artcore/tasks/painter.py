@@ -41,8 +41,10 @@ class Painter:
 
     def __init__(self, model: ArtModel):
         self.model = runtime.prepare(model)
+        self._margin = 2 * getattr(model, "margin", 0)  # what the net adds to a side by itself
+        side = 256 - self._margin
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
-            self.model(torch.zeros(1, 3, 256, 256, dtype=runtime.setup().dtype, device=runtime.setup().device))
+            self.model(torch.zeros(1, 3, side, side, dtype=runtime.setup().dtype, device=runtime.setup().device))
         self._flops_per_pixel = counter.get_total_flops() / 256**2
 
     def __call__(self, source: object, *, strength: float = 1.0, seed: int = 0) -> Image.Image:
@@ -101,7 +103,8 @@ class Painter:
 
     def seconds(self, width: int, height: int) -> float:
         """Predicted seconds for a picture of this size on this machine, net only."""
-        return OVERHEAD * runtime.seconds(self._flops_per_pixel * width * height)
+        pixels = (width + self._margin) * (height + self._margin)
+        return OVERHEAD * runtime.seconds(self._flops_per_pixel * pixels)
 
     def _tiles(self, width: int, height: int) -> Iterator[tuple[int, int, int, int]]:
         """(left, top, right, bottom) of tiles of about equal size that start at multiples of the net's stride.
