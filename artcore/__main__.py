@@ -1,4 +1,4 @@
-"""Artcore in a shell: `python -m artcore paint | serve | cards`; each has its own --help."""
+"""Artcore in a shell: `python -m artcore paint | styles | serve | cards`; each has its own --help."""
 
 from __future__ import annotations
 
@@ -87,9 +87,11 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _cards(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
     from artcore import cards
 
-    cards.update(args.data, args.names or None)
+    cards.update(args.data, args.names or None, progress=tqdm)
     return 0
 
 

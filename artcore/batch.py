@@ -38,15 +38,14 @@ def pair(source: Path, out: Path, suffix: str | None = None) -> list[tuple[Path,
         BatchError: nothing to read, an output that would overwrite its input, or two inputs with one output.
     """
     if source.is_file():
-        target = out / source.name if out.is_dir() else out
-        if suffix and target.suffix.lower() not in image.FORMATS:
-            target = target.with_suffix(suffix)
-        pairs = [(source, target)]
+        pairs = [(source, out / Path(source.name).with_suffix(_suffix(source, suffix)) if out.is_dir() else out)]
     elif source.is_dir():
         if out.is_file():
             raise BatchError(f"{source} is a folder, so {out} has to be one too; give a folder for the results.")
         files = sorted(p for p in source.rglob("*") if p.suffix.lower() in READABLE and p.is_file())
-        files = [p for p in files if not p.is_relative_to(out)] if out.is_relative_to(source) else files
+        if out.resolve() == source.resolve():
+            raise BatchError(f"{source} would be filled with its own results; give another folder for them.")
+        files = [p for p in files if not p.resolve().is_relative_to(out.resolve())]  # an earlier run's results
         if not files:
             raise BatchError(f"{source} holds no pictures ({', '.join(sorted(READABLE))}); give a folder that does.")
         pairs = [(p, out / p.relative_to(source).with_suffix(_suffix(p, suffix))) for p in files]
@@ -85,4 +84,6 @@ def run(
             image.save(task(source), target, **save_options)
         except (ValueError, OSError) as reason:  # all our errors are ValueErrors of one sentence
             error = str(reason)
+        except (MemoryError, RuntimeError) as reason:  # torch and Pillow, out of memory
+            error = f"It could not be painted ({type(reason).__name__}: {str(reason)[:80]}); try a smaller picture."
         yield Result(source, target, time.perf_counter() - start, error)

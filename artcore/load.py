@@ -120,11 +120,16 @@ def load(source: str | os.PathLike, *, revision: str | None = None) -> Callable:
     name = os.fspath(source)
     entry = catalog().get(name)
     if entry is not None:
-        if entry.path is not None:
-            _verify(entry)
+        if entry.path is not None and revision is None:
+            _verify(entry, entry.path)
             source = entry.path
         elif entry.repo:
-            source, revision = entry.repo, revision or entry.revision
+            folder = hub.snapshot(entry.repo, revision=revision or entry.revision)
+            if revision is None:
+                _verify(entry, folder)
+            source, revision = folder, None
+        elif entry.path is not None:
+            raise LoadError(f"{name} ships with this release and has no revision {revision!r}; leave revision out.")
         else:
             raise LoadError(f"The weights of {name} are missing; restore weights/{entry.folder} from a release.")
     elif "/" not in name and os.sep not in name and not Path(name).exists():
@@ -140,15 +145,15 @@ def load(source: str | os.PathLike, *, revision: str | None = None) -> Callable:
     return task(model.from_pretrained(folder))
 
 
-def _verify(entry: Entry) -> None:
-    """Refuse shipped weights that are not the ones the catalog names."""
-    path = entry.path / "model.safetensors"
+def _verify(entry: Entry, folder: Path) -> None:
+    """Refuse weights that are not the ones the catalog names."""
+    path = folder / "model.safetensors"
     if not path.is_file():
         raise LoadError(f"The weights of {entry.name} are missing; restore weights/{entry.folder} from a release.")
     if entry.sha256 and _sha256(path, path.stat().st_mtime_ns, path.stat().st_size) != entry.sha256:
         raise LoadError(
             f"The weights of {entry.name} are not those of the catalog (sha256 differs); "
-            f"restore weights/{entry.folder} from a release, or load the folder by its path."
+            f"restore weights/{entry.folder or entry.name} from a release, or load the folder by its path."
         )
 
 

@@ -274,6 +274,7 @@ def test_arguments_out_of_range(connect: Callable[[], Client], photo: Path) -> N
     assert "1.5" in refuse(client, image, strength=2)
     assert "0" in refuse(client, image, seed=-1)
     assert "gif" in refuse(client, image, format="gif")
+    assert "give a whole number" in refuse(client, image, seed=None)  # the field, emptied
 
 
 def test_files_of_the_server_stay_there(url: str, photo: Path) -> None:

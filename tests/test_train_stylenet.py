@@ -132,7 +132,7 @@ def test_the_presets_of_document_001_train(data, preset):
         del argv[at : at + 2]
     folder = main(argv)[0]
     assert json.loads((folder / "config.json").read_text())["architecture"] == "StyleTransferNetwork"
-    assert (folder.parent / "mean_gram.safetensors").is_file()
+    assert len(list(folder.parent.glob("mean_gram_*.safetensors"))) == 1
     assert load(folder)(data / "photos" / "0.png").size == (64, 48)
 
 
@@ -253,7 +253,7 @@ def test_document_001_trains_through_vgg_19_with_its_own_layers(data):
     save_file({f"features.{k}": v for k, v in VGG19(weights=None).net.state_dict().items()}, file)
     argv = arguments(data, features=file, epochs=1) + ["--preset", "document-001-improved"]
     folder = main(argv)[0]
-    average = load_file(folder.parent / "mean_gram.safetensors")
+    average = load_file(next(folder.parent.glob("mean_gram_*.safetensors")))
     assert len(average) == 5 and max(g.shape[-1] for g in average.values()) == 512
     assert (folder / "model.safetensors").is_file()
 
@@ -262,3 +262,41 @@ def test_the_noise_of_the_saved_net_is_scaled_and_nothing_else(data):
     full, calm = (weights(main(arguments(data, f"run{g}", noise_gain=g))[0]) for g in (1, 0.5))
     assert torch.allclose(full.pop("noise.weight").float() / 2, calm.pop("noise.weight").float(), atol=1e-3)
     assert all(torch.equal(full[k], calm[k]) for k in full)
+
+
+@pytest.mark.parametrize("left", [("checkpoint.old", "checkpoint.new"), ("checkpoint", "checkpoint.old")])
+def test_a_kill_between_the_renames_of_a_checkpoint_loses_nothing(data, left):
+    argv = arguments(data)
+    whole = weights(main(argv)[0])
+    run = data / "run" / "dots"
+    for name in left:
+        if name != "checkpoint":
+            shutil.copytree(run / "checkpoint", run / name)
+    if "checkpoint" not in left:
+        shutil.rmtree(run / "checkpoint")
+    shutil.rmtree(run / "model")
+    assert all(torch.equal(whole[k], v) for k, v in weights(main(argv)[0]).items())
+    longer = arguments(data, steps=6)
+    assert json.loads((main(longer)[0].parent / "training.json").read_text())["step"] == 6
+    assert sorted(p.name for p in run.glob("checkpoint*")) == ["checkpoint"]
+
+
+def test_settings_of_the_wrong_kind_are_refused(tmp_path):
+    for name, value in (("steps", "abc"), ("steps", 1.5), ("relative", "no"), ("style_layers", 3), ("channels", 4)):
+        (tmp_path / "c.json").write_text(json.dumps({name: value}))
+        with pytest.raises(loop.ConfigError, match=f"{name} is"):
+            loop.parse(Config, ["--config", str(tmp_path / "c.json")])
+    (tmp_path / "c.json").write_text("[1]")
+    with pytest.raises(loop.ConfigError, match="can't be read"):
+        loop.parse(Config, ["--config", str(tmp_path / "c.json")])
+    (tmp_path / "c.json").write_text('{"steps": "12", "learning_rate": "0.0002"}')
+    config = loop.parse(Config, ["--config", str(tmp_path / "c.json")])
+    assert (config.steps, config.learning_rate) == (12, 0.0002)
+
+
+def test_a_user_error_is_a_sentence_and_status_two(capsys):
+    def wrong():
+        raise DataError("There is no folder; give one.")
+
+    assert loop.exit_status(wrong) == 2
+    assert capsys.readouterr().err.strip().endswith("There is no folder; give one.")

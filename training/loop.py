@@ -61,18 +61,43 @@ def parse(config: type[C], argv: list[str] | None, presets: dict[str, dict[str, 
     values: dict[str, Any] = dict(presets[preset]) if presets and preset else {}
     if path:
         try:
-            values |= json.loads(path.read_text())
-        except (OSError, ValueError) as error:
+            values |= dict(json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError) as error:
             raise ConfigError(f"{path.name} can't be read as JSON settings ({error}); check the file.") from error
     for name, value in values.items():
         if name not in hints:
             raise ConfigError(f"{name!r} is no setting of this trainer; see --help for the list.")
-        if typing.get_origin(hints[name]) is tuple:
-            values[name] = tuple(value)
-        elif hints[name] in (int, float, str) and not isinstance(value, bool):
-            values[name] = hints[name](value)
+        values[name] = _checked(name, value, hints[name])
     values |= {name: tuple(v) if typing.get_origin(hints[name]) is tuple else v for name, v in flags.items()}
     return config(**values)
+
+
+def _checked(name: str, value: Any, kind: Any) -> Any:
+    """A setting from JSON as its field's type; numbers may be strings, as in the JSON files of old documents."""
+    origin = typing.get_origin(kind) or kind
+    if origin in (bool, dict) and isinstance(value, origin):
+        return value
+    try:
+        if origin is tuple and isinstance(value, list | tuple):
+            return tuple(typing.get_args(kind)[0](v) for v in value)
+        plain = isinstance(value, int | float | str) and not isinstance(value, bool)
+        if origin in (int, float, str) and plain and (isinstance(value, str) or origin(value) == value):
+            return origin(value)
+    except (TypeError, ValueError):
+        pass
+    raise ConfigError(f"{name} is {value!r}; give {getattr(kind, '__name__', kind)}, as in --help.")
+
+
+def exit_status(main: Any) -> int:
+    """Run a trainer's ``main`` from the shell: what the user got wrong is one sentence and status 2."""
+    try:
+        main()
+    except ValueError as error:
+        if type(error) is ValueError:  # not one of ours: a bug, to be seen whole
+            raise
+        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def accelerator(out: Path, *, seed: int, mixed_precision: str = "no", tracker: str = "tensorboard") -> Accelerator:
@@ -161,29 +186,32 @@ def record(out: Path, accelerator: Accelerator, config: Any, progress: Progress,
 
 def resume(accelerator: Accelerator, out: Path) -> bool:
     """Load the checkpoint of ``out`` if there is one: weights, optimisers, EMA, step, random state."""
-    folder = out / "checkpoint"
-    if not folder.is_dir():
+    kept, old = out / "checkpoint", out / "checkpoint.old"
+    if accelerator.is_main_process and old.is_dir() and not kept.exists():
+        old.rename(kept)  # killed between the two renames of `checkpoint`
+    accelerator.wait_for_everyone()
+    if not kept.is_dir():
         return False
-    accelerator.load_state(str(folder))
+    accelerator.load_state(str(kept))
     return True
 
 
 def checkpoint(accelerator: Accelerator, out: Path) -> None:
     """Save everything needed to go on exactly; a kill at any moment leaves the old or the new one whole."""
     fresh, kept, old = out / "checkpoint.new", out / "checkpoint", out / "checkpoint.old"
+    if accelerator.is_main_process and kept.exists():
+        shutil.rmtree(old, ignore_errors=True)  # what a kill left behind
+    if accelerator.is_main_process:
+        shutil.rmtree(fresh, ignore_errors=True)
+    accelerator.wait_for_everyone()
     accelerator.save_state(str(fresh))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         if kept.exists():
             kept.rename(old)
         fresh.rename(kept)
-        _remove(old)
+        shutil.rmtree(old, ignore_errors=True)
     accelerator.wait_for_everyone()
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
 
 
 def steps(accelerator: Accelerator, first: int, last: int, label: str) -> Iterator[int]:

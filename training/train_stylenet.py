@@ -1,13 +1,19 @@
 """Train a feed-forward painter for every folder of paintings: `python -m training.train_stylenet --help`.
 
 Document 001's method (one net per movement, trained on the average Gram matrix of its paintings) and ours:
-each photo against one random painting that is recoloured towards it, so that hues belong to the scene, and
-optionally a patch discriminator that knows all the paintings. Losses: content + style + total variation
-(Gatys et al. 2016, Johnson et al. 2016), colour moments, least-squares GAN.
+each photo against the one of a few random paintings that is most like it, recoloured a little towards it, so
+that hues belong to the scene, and a patch discriminator that knows all the paintings. Losses: content + style +
+total variation (Gatys et al. 2016, Johnson et al. 2016), sliced Wasserstein (Heitz et al. 2021), colour moments,
+layout, least-squares GAN.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -45,6 +51,7 @@ def _document_001(layer_weights: tuple[float, ...], **changes: object) -> dict:
         "layout_weight": 0.0,
         "adversarial_weight": 0.0,
         "copy_steps": 0,
+        "candidates": 1,
         "schedule": "step",
         "learning_rate": 1e-3,
         "batch_size": 4,
@@ -73,7 +80,7 @@ class Config:
     norm: str = "batch"  # StyleNet only; with --init of a folded net there is none left
     init: str = ""  # checkpoint folder or Hub repo to fine-tune; nets that share one can be mixed by weights
     features: str = "weights/encoder"  # ArtEncoder folder or repo, "vgg19", or a file of VGG-19 weights
-    target: str = "painting"  # "painting": one random painting per photo; "mean_gram": the average of all
+    target: str = "painting"  # "painting": for each photo one of a few random ones; "mean_gram": the average of all
     recolour: float = 0.25  # how far a painting's colours go towards the photo's: 0 not at all, 1 all the way
     relative: bool = True  # losses relative to their targets, or plain mean squares
     content_layers: dict[str, float] = field(default_factory=lambda: {"r3_2": 0.5, "r4_1": 0.5})
@@ -89,7 +96,7 @@ class Config:
     candidates: int = 3  # painting crops drawn for each photo; it gets the one most like it in colour and busyness
     adversarial_weight: float = 0.5
     discriminator_channels: int = 32
-    copy_steps: int = 300  # first learn to copy the photo: the style terms then start from a readable picture
+    copy_steps: int = 300  # a new net first learns to copy the photo; one that is fine-tuned (init) needs not
     steps: int = 8000
     epochs: int = 0  # passes over the photos; when given, it sets the steps
     batch_size: int = 8  # per process
@@ -133,11 +140,19 @@ def layer_weights(weights: dict[str, float], net: ArtModel) -> dict[str, float]:
 
 @torch.no_grad()
 def mean_gram(pictures: Pictures, net: ArtModel, layers: list[str], size: int, device: torch.device) -> dict:
-    """Average Gram matrix (1, C, C) of each layer over all pictures (document 001), a square crop of each."""
+    """Average Gram matrix (1, C, C) of each layer over all pictures (document 001): of the square in the middle,
+    resized to ``size``; pictures that are exactly square are first drawn out to 4:3, since their sources
+    squeezed them."""
     total: dict[str, torch.Tensor] = {}
     for i in range(len(pictures)):
         picture = pictures[i][None].to(device).float() / 255
-        picture = F.interpolate(picture, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
+        height, width = picture.shape[-2:]
+        wide = (size, round(size * 4 / 3)) if height == width else (size, max(size, round(size * width / height)))
+        if height > width:
+            wide = (round(size * height / width), size)
+        picture = F.interpolate(picture, wide, mode="bicubic", antialias=True).clamp(0, 1)
+        top, left = ((s - size) // 2 for s in wide)
+        picture = picture[..., top : top + size, left : left + size]
         for name, g in perceptual.grams(net(picture, layers)).items():
             total[name] = total.get(name, 0.0) + g / len(pictures)
     return total
@@ -146,12 +161,25 @@ def mean_gram(pictures: Pictures, net: ArtModel, layers: list[str], size: int, d
 def classes(paintings: str, together: bool = False) -> dict[str, Path]:
     """{class name: folder}: the folder itself when it holds pictures, else each folder in it that does."""
     root = locate(paintings)
-    if together or any(p.suffix.lower() in SUFFIXES for p in root.iterdir()):
-        return {root.name: root}
-    found = {p.name: p for p in sorted(root.iterdir()) if p.is_dir() and any(p.rglob("*"))}
+    if not root.is_dir():
+        raise DataError(f"{paintings!r} is no folder; give a folder of paintings, or of folders of them.")
+    name = paintings.rpartition("/")[2] if paintings.startswith("hub:") else root.resolve().name
+    if together or _holds_pictures(root.iterdir()):
+        return {name: root}
+    found = {p.name: p for p in sorted(root.iterdir()) if p.is_dir() and _holds_pictures(p.rglob("*"))}
     if not found:
         raise DataError(f"{paintings!r} holds neither pictures nor folders of pictures; give a folder that does.")
     return found
+
+
+def _holds_pictures(paths: Iterable[Path]) -> bool:
+    return any(p.suffix.lower() in SUFFIXES for p in paths)
+
+
+def _paintings(folder: Path, together: bool, hold_back: float) -> list[Path]:
+    """The paintings to train on. A base holds back of each class what that class itself holds back later."""
+    folders = classes(str(folder)).values() if together else [folder]
+    return [file for f in folders for file in split(find_pictures(str(f)), hold_back)[0]]
 
 
 def rate(config: Config, step: int) -> float:
@@ -265,11 +293,16 @@ def train(config: Config, name: str, folder: Path) -> Path:
     )
     device = accelerator.device
     photo_files, held_photos = split(find_pictures(config.photos), config.hold_back_photos)
-    painting_files, _ = split(find_pictures(str(folder)), config.hold_back_paintings)
+    painting_files = _paintings(folder, config.together, config.hold_back_paintings)
     photos, paintings = Pictures(photo_files, config.short_side), Pictures(painting_files, config.short_side)
     if config.epochs:
         per_step = config.batch_size * accelerator.num_processes
         config = replace(config, steps=max(1, config.epochs * len(photos) // per_step))
+
+    if config.init:
+        config = replace(config, copy_steps=0)
+    if config.schedule not in ("cosine", "step"):
+        raise loop.ConfigError(f'schedule is {config.schedule!r}; give "cosine" or "step".')
 
     model = build(config).train().to(memory_format=torch.channels_last)
     averaged = loop.ema(model, config.ema).to(device)
@@ -338,10 +371,9 @@ def train(config: Config, name: str, folder: Path) -> Path:
             accelerator.log({k: v.item() for k, v in losses.items()} | {"rate": share}, step=step)
         if progress.step % config.sample_every == 0 or progress.step == config.steps:
             _show(accelerator, averaged, shown, out, progress.step)
-        if progress.step % config.checkpoint_every == 0 or progress.step == config.steps:
+        if progress.step % config.checkpoint_every == 0 and progress.step != config.steps:
             save()
-    if not (out / "model" / "config.json").exists():  # a resumed run that had nothing left to do
-        save()
+    save()  # also where a resumed run had no step left
     accelerator.end_training()
     return out / "model"
 
@@ -374,13 +406,15 @@ def _average_gram(
         return None
     if config.target != "mean_gram":
         raise loop.ConfigError(f'target is {config.target!r}; give "painting" or "mean_gram".')
-    file = out / "mean_gram.safetensors"
-    if not file.exists():
-        layers = list(layer_weights(config.style_layers, net))
+    layers = list(layer_weights(config.style_layers, net))
+    made_of = [config.features, layers, config.size, [str(f) for f in paintings.files]]
+    key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
+    file = out / f"mean_gram_{key}.safetensors"
+    if accelerator.is_main_process and not file.exists():
         made = mean_gram(paintings, net, layers, config.size, accelerator.device)
-        if accelerator.is_main_process:
-            save_file({k: v.cpu().contiguous() for k, v in made.items()}, file)
-        accelerator.wait_for_everyone()
+        save_file({k: v.cpu().contiguous() for k, v in made.items()}, file.with_suffix(".new"))
+        os.replace(file.with_suffix(".new"), file)
+    accelerator.wait_for_everyone()
     return {k: v.to(accelerator.device) for k, v in load_file(file).items()}
 
 
@@ -429,4 +463,4 @@ def main(argv: list[str] | None = None) -> list[Path]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(loop.exit_status(main))

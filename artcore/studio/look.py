@@ -160,9 +160,7 @@ CSS = """
   .gradio-container .main { padding: 4px 12px 16px !important; }
   .masthead { display: block; }
   #painter-styles .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)); }
-  #painter-gallery .caption-label { inset: auto auto 0 0; border: 0; border-radius: 0; padding: 2px 8px; color: #fff;
-  background: rgb(0 0 0 / .65); }
-#painter-gallery .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  #painter-gallery .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   #painter-result { height: 340px !important; }
   /* Else a standing picture overflows the box, and photo and painting lie at different heights. */
   #painter-result img { max-height: 340px !important; }

@@ -21,6 +21,10 @@ TILE_BYTES_PER_PIXEL = 60  # peak of activations for each byte of a number, meas
 OVERHEAD = 1.6
 
 
+class PainterError(ValueError):
+    """A strength or seed that makes no sense; the message says what to give."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """How far a picture is: ``done`` of ``total`` tiles; the image comes with the last one."""
@@ -43,7 +47,7 @@ class Painter:
         self.model = runtime.prepare(model)
         self._margin = 2 * getattr(model, "margin", 0)  # what the net adds to a side by itself
         side = 256 - self._margin
-        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        with runtime.lock, FlopCounterMode(display=False) as counter, torch.inference_mode():
             self.model(torch.zeros(1, 3, side, side, dtype=runtime.setup().dtype, device=runtime.setup().device))
         self._flops_per_pixel = counter.get_total_flops() / 256**2
 
@@ -68,12 +72,12 @@ class Painter:
         Raises:
             artcore.image.ImageError: the source is no picture that can be used.
             artcore.runtime.TooLarge: it would not fit memory.
-            ValueError: strength outside 0 to 1.5, or a seed that is no whole number.
+            PainterError: strength outside 0 to 1.5, or a seed that is no whole number.
         """
         if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= MAX_STRENGTH:
-            raise ValueError(f"strength is {strength!r}; give a number from 0 (the photo) to {MAX_STRENGTH}.")
+            raise PainterError(f"strength is {strength!r}; give a number from 0 (the photo) to {MAX_STRENGTH}.")
         if isinstance(seed, bool) or not isinstance(seed, int):
-            raise ValueError(f"seed is {seed!r}; give a whole number.")
+            raise PainterError(f"seed is {seed!r}; give a whole number.")
         photo = image.open(source)
         if strength == 0:
             yield Snapshot(1, 1, photo)
