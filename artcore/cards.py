@@ -404,6 +404,7 @@ def training_section(record: dict | None) -> str:
         "hardware": record.get("hardware"),
         "time": f"{record['minutes']:.0f} minutes" if "minutes" in record else None,
         "torch": record.get("torch"),
+        "note": record.get("note"),
     }
     lines = ["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items() if v is not None)]
     settings = {k: v for k, v in config.items() if k not in PATHS}
