@@ -1,6 +1,6 @@
 """The picture on the README: example photos, and the same photos in every shipped style.
 
-    python docs/sheet.py docs/styles.jpg
+    python -m docs.sheet docs/styles.jpg
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ TILE = 2048  # longest side of a tile without its overlap; larger is faster, sma
 TILE_BYTES_PER_PIXEL = 60  # peak of activations for each byte of a number, measured on StyleNet
 # Net time over the time of its convolutions at the measured peak rate: activations, stem and output
 # are bound by memory. Measured on StyleNet at 1920 x 1080.
-OVERHEAD = 1.6
+OVERHEAD = 1.4
 
 
 class PainterError(ValueError):
