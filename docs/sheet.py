@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -32,7 +33,8 @@ def sheet() -> Image.Image:
     draw, font = ImageDraw.Draw(made), ImageFont.load_default(18)
     for i, (label, pictures) in enumerate(rows):
         left, top = i // lines * len(photos) * step[0] + GAP, i % lines * step[1] + GAP
-        draw.text((left, top), label, "black", font)
+        plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()  # the font has no accents
+        draw.text((left, top), plain, "black", font)
         for j, picture in enumerate(pictures):
             made.paste(picture.resize(CELL, Image.Resampling.LANCZOS), (left + j * step[0], top + LABEL))
     return made

@@ -108,7 +108,13 @@ def paint(page) -> None:
     page.locator("#painter-result img").first.wait_for()
 
 
+def settle(page) -> None:
+    """Gradio listens to a button that was just shown only some frames later: a program is faster than that."""
+    page.wait_for_timeout(500)
+
+
 def download(page) -> tuple[str, bytes]:
+    settle(page)
     with page.expect_download() as taken:
         page.locator("#painter-download").click()
     return taken.value.suggested_filename, Path(taken.value.path()).read_bytes()
@@ -233,6 +239,7 @@ def test_one_of_all_styles_after_a_stop_is_of_this_photo(
     monkeypatch.setattr(painter.Painter, "run", halting)
     page.locator("#painter-all").click()
     page.locator("#painter-gallery .thumbnail-item").first.wait_for()
+    settle(page)
     page.locator("#painter-stop").click()
     page.get_by_text("Stopped.").wait_for()
     waiting.set()
