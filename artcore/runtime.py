@@ -78,7 +78,7 @@ def setup() -> Runtime:
 
 @functools.cache
 def _setup() -> Runtime:
-    _tune_malloc()
+    tune_malloc()
     threads = _threads()
     torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -136,7 +136,7 @@ def _largest(width: int, height: int, pixels: int) -> tuple[int, int]:
 # --- memory ---------------------------------------------------------------------------------------------
 
 
-def _tune_malloc() -> None:
+def tune_malloc() -> None:
     """Keep freed memory (glibc only). By default each large tensor is mapped, faulted in page by page and
     unmapped again, which costs half the time of a net at 1920x1080."""
     libc = _glibc()

@@ -229,7 +229,7 @@ def test_freed_memory_stays_in_worker_threads_and_is_given_back_on_demand():
     code = """
 import threading, torch
 from artcore import runtime
-runtime._tune_malloc()
+runtime.tune_malloc()
 torch.set_num_threads(1)
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096

@@ -261,7 +261,7 @@ class Losses:
             )
             grams, target = self.average, photo
             if grams is None:
-                # Photo and painting meet half way in colour: the photo's layout in colours of both.
+                # Photo and painting meet in colour, `recolour` of the way: the photo's layout in colours of both.
                 target = perceptual.match_colour(photo, mean, covariance)
                 recoloured = perceptual.match_colour(painting, mean, covariance)
                 mean, covariance = perceptual.colour_moments(recoloured)
