@@ -167,9 +167,7 @@ class ArtModel(nn.Module, PyTorchModelHubMixin, library_name="artcore", model_ca
             _write(folder / WEIGHTS, safetensors.torch.save(tensors, metadata={"format": "pt"}))
             _write(folder / CONFIG, config.encode())
         except OSError as error:
-            raise HubError(
-                f"{folder} can't be written ({error}): choose another folder, or free the disk."
-            ) from error
+            raise HubError(f"{folder} can't be written ({error}): choose another folder, or free the disk.") from error
         return folder
 
     def push_to_hub(
@@ -196,7 +194,7 @@ class ArtModel(nn.Module, PyTorchModelHubMixin, library_name="artcore", model_ca
         Hub can't be reached.
         """
         tags = [tags] if isinstance(tags, str) else list(tags)
-        with tempfile.TemporaryDirectory() as name, _quiet, _hub_sentences(repo_id, branch, push=True):
+        with tempfile.TemporaryDirectory() as name, _quiet, sentences(repo_id, branch, push=True):
             upload = Path(name)
             self.save_pretrained(upload, dtype=dtype)
             if folder is not None:
@@ -253,9 +251,7 @@ class ArtModel(nn.Module, PyTorchModelHubMixin, library_name="artcore", model_ca
         # An argument that is absent takes its default: that is how an older checkpoint meets a newer class.
         needed = [n for n, p in known.items() if p.default is p.empty and n not in config]
         if needed:
-            raise HubError(
-                f"{CONFIG} of {source} lacks {_some(needed)}: save the checkpoint again with artcore."
-            )
+            raise HubError(f"{CONFIG} of {source} lacks {_some(needed)}: save the checkpoint again with artcore.")
         return {name: _tuples(value) for name, value in config.items()}
 
     def _card(self, repo_id: str, dtype: str) -> str:
@@ -267,6 +263,11 @@ class ArtModel(nn.Module, PyTorchModelHubMixin, library_name="artcore", model_ca
             count=f"{sum(p.numel() for p in self.parameters()):,}",
             config=json.dumps(self._config(), indent=2),
         ).content
+
+
+def weights() -> Path:
+    """The folder of catalog.json and the shipped checkpoints: ARTCORE_WEIGHTS, or weights/ beside artcore/."""
+    return Path(os.environ.get("ARTCORE_WEIGHTS") or Path(__file__).resolve().parents[1] / "weights")
 
 
 def snapshot(
@@ -311,22 +312,13 @@ def _as_folder(source: str | os.PathLike) -> Path | None:
     if path.is_file():
         raise HubError(f"{source} is a file: give the folder that holds {CONFIG} and {WEIGHTS}.")
     separators = text.count("/") + text.count("\\")
-    if (
-        isinstance(source, os.PathLike)
-        or text.startswith((".", "/", "~", "\\"))
-        or separators > 1
-        or not text
-    ):
-        raise HubError(
-            f"There is no folder {text!r}: check the path, or give a Hub repository like 'name/model'."
-        )
+    if isinstance(source, os.PathLike) or text.startswith((".", "/", "~", "\\")) or separators > 1 or not text:
+        raise HubError(f"There is no folder {text!r}: check the path, or give a Hub repository like 'name/model'.")
     return None
 
 
 def _lacks(filename: str) -> str:
-    what = (
-        "(artcore reads no pickle: no .bin, .pt or .pth)" if filename == WEIGHTS else "and is no checkpoint"
-    )
+    what = "(artcore reads no pickle: no .bin, .pt or .pth)" if filename == WEIGHTS else "and is no checkpoint"
     return f"holds no {filename} {what}: check the name, or save it again with save_pretrained."
 
 
@@ -346,9 +338,7 @@ def _read_tensors(path: Path, source: object) -> dict[str, Tensor]:
     except (OSError, safetensors.SafetensorError) as error:
         with contextlib.suppress(OSError), path.open("rb") as file:
             if file.read(12) == b"version http":
-                raise HubError(
-                    f"{WEIGHTS} of {source} is a Git LFS pointer: run `git lfs pull` there."
-                ) from error
+                raise HubError(f"{WEIGHTS} of {source} is a Git LFS pointer: run `git lfs pull` there.") from error
         raise HubError(
             f"{WEIGHTS} of {source} is truncated or no safetensors file ({error}): {_again(path)}."
         ) from error
@@ -366,9 +356,7 @@ def _check_fit(tensors: dict[str, Tensor], model: nn.Module, source: object) -> 
     missing = [name for name in wanted if name not in tensors]
     unexpected = [name for name in tensors if name not in wanted]
     if missing or unexpected:
-        parts = [f"it lacks {_some(missing)}"] * bool(missing) + [f"it has {_some(unexpected)} too"] * bool(
-            unexpected
-        )
+        parts = [f"it lacks {_some(missing)}"] * bool(missing) + [f"it has {_some(unexpected)} too"] * bool(unexpected)
         raise HubError(
             f"{WEIGHTS} of {source} does not fit {type(model).__name__}: {' and '.join(parts)}; "
             "load it with the version of artcore that made it, or save it again with this one."
@@ -381,9 +369,7 @@ def _check_fit(tensors: dict[str, Tensor], model: nn.Module, source: object) -> 
                 f"{_kind(tensor)} in the net; both files must come from one save, so copy or save them again."
             )
     if bad := _not_finite(tensors):
-        raise HubError(
-            f"{WEIGHTS} of {source} holds NaN or infinite weights in {_some(bad)}: use another checkpoint."
-        )
+        raise HubError(f"{WEIGHTS} of {source} holds NaN or infinite weights in {_some(bad)}: use another checkpoint.")
 
 
 def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
@@ -456,7 +442,7 @@ def _fetch(
     """Paths of config.json and model.safetensors in the Hub's cache, both of one commit."""
     revision = revision or "main"
     pinned = re.fullmatch("[0-9a-f]{40}", revision) is not None
-    with _quiet, _hub_sentences(repo_id, revision):
+    with _quiet, sentences(repo_id, revision):
         cached = _cached(repo_id, revision, cache_dir)
         if local_files_only or constants.is_offline_mode():
             if cached is None:
@@ -479,11 +465,7 @@ def _fetch(
                 return cached
             raise
         config, weights = (
-            Path(
-                hf_hub_download(
-                    repo_id, f, revision=commit, token=token, cache_dir=cache_dir, force_download=force
-                )
-            )
+            Path(hf_hub_download(repo_id, f, revision=commit, token=token, cache_dir=cache_dir, force_download=force))
             for f in (CONFIG, WEIGHTS)
         )
         if not pinned:
@@ -497,9 +479,7 @@ def _fetch(
 
 
 def _cached(repo_id: str, revision: str, cache_dir: str | Path | None) -> tuple[Path, Path] | None:
-    paths = [
-        try_to_load_from_cache(repo_id, f, cache_dir=cache_dir, revision=revision) for f in (CONFIG, WEIGHTS)
-    ]
+    paths = [try_to_load_from_cache(repo_id, f, cache_dir=cache_dir, revision=revision) for f in (CONFIG, WEIGHTS)]
     return (Path(paths[0]), Path(paths[1])) if all(isinstance(p, str) for p in paths) else None
 
 
@@ -530,15 +510,13 @@ def _prepare_repository(api: HfApi, repo_id: str, private: bool | None, tags: li
             "leave private out."
         )
     if tags and (taken := [t.name for t in api.list_repo_refs(repo_id).tags if t.name in tags]):
-        raise HubError(
-            f"{repo_id} already has the tag {_some(taken)}: choose another, or delete it on the Hub."
-        )
+        raise HubError(f"{repo_id} already has the tag {_some(taken)}: choose another, or delete it on the Hub.")
     return repo_id
 
 
 @contextlib.contextmanager
-def _hub_sentences(repo_id: str, revision: str | None, *, push: bool = False) -> Iterator[None]:
-    """Turns what huggingface_hub and the network raise into HubError."""
+def sentences(repo_id: str, revision: str | None = None, *, push: bool = False) -> Iterator[None]:
+    """Turns what huggingface_hub and the network raise about a repository, or a push to it, into HubError."""
     try:
         yield
     except HubError:
@@ -617,9 +595,7 @@ class _Quiet:
                 self._level = logging.get_verbosity()
                 logging.set_verbosity_error()
                 # HF_HUB_DISABLE_PROGRESS_BARS=0 is a wish to see them, which code may not overrule.
-                self._bars = (
-                    constants.HF_HUB_DISABLE_PROGRESS_BARS is None and not are_progress_bars_disabled()
-                )
+                self._bars = constants.HF_HUB_DISABLE_PROGRESS_BARS is None and not are_progress_bars_disabled()
                 if self._bars:
                     disable_progress_bars()
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import builtins
 import functools
+import hashlib
 import io
 import os
 import secrets
+import struct
+import tempfile
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import torch
@@ -59,7 +63,7 @@ _READERS = [
 ]
 _READABLE = "JPEG, PNG, WebP, GIF, BMP or TIFF"
 
-_ORIENTATION = 0x0112
+_ORIENTATION, _XMP = 0x0112, 0x02BC
 _TURNS = {  # EXIF orientation -> what makes the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -74,12 +78,14 @@ _EXIF_IFD, _GPS_IFD, _MAKER_NOTE = 0x8769, 0x8825, 0x927C
 _STORAGE_TAGS = {
     0x00FE, 0x00FF, 0x0100, 0x0101, 0x0102, 0x0103, 0x0106, 0x010A, 0x0111, 0x0115, 0x0116, 0x0117, 0x011C,
     0x013D, 0x0140, 0x0142, 0x0143, 0x0144, 0x0145, 0x014A, 0x0152, 0x0153, 0x015B, 0x0201, 0x0202, 0x0211,
-    0x0212, 0x0213, 0x0214, 0x02BC, 0x83BB, 0x8649, 0x8773, 0xA002, 0xA003, 0xA005, 0xC4A5, _ORIENTATION,
+    0x0212, 0x0213, 0x0214, _XMP, 0x83BB, 0x8649, 0x8773, 0xA002, 0xA003, 0xA005, 0xC4A5, _ORIENTATION,
 }  # fmt: skip
 _EXIF_LIMIT = 65_500  # a JPEG segment holds no more
 
 _PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 _INTENT = ImageCms.Intent.PERCEPTUAL  # profiles without tables (most) are colorimetric under any intent
+
+Opened = TypeVar("Opened")
 
 _KEPT = ("format", "exif", "source_icc")
 _TRUSTED_ALPHA = 16  # of 255: below it eight bits no longer hold a colour worth showing to a net
@@ -106,7 +112,7 @@ def open(source: object, *, max_pixels: int | None = None) -> Image.Image:
       "exif"        bytes, where present: turned to orientation 1, without thumbnail and storage tags,
       "source_icc"  bytes, where present: the profile the file came with. It isn't called "icc_profile" on
                     purpose: PIL's own save() would attach that to pixels which are sRGB by now.
-    So opening the result again changes nothing.
+    So opening the result again changes nothing. Its attribute `sha256` is that of the file, None where there was none.
 
     16-bit grey is scaled by 65535 (12-bit TIFF by 4095). 32-bit integer and float grey carry no scale: white
     is the smallest of 1 (float only; up to 2 counts as overshoot), 255, 65535 and 2**32-1 that no pixel
@@ -116,17 +122,31 @@ def open(source: object, *, max_pixels: int | None = None) -> Image.Image:
     `max_pixels` (else the environment's ARTCORE_MAX_PIXELS, else 64 million) is checked before decoding.
     Raises ImageError for everything that isn't a whole picture.
     """
+    return _open(source, max_pixels, _upright)
+
+
+def open_grey16(source: object, *, max_pixels: int | None = None) -> tuple[Image.Image, np.ndarray | None]:
+    """As :func:`open`, and beside its picture the 16 bits of a grey one, which that reduces to 8.
+
+    Returns the picture and (H, W) uint16, upright, 0 black and 65535 white, through the grey profile where there
+    is one; None of a picture that isn't 16-bit grey.
+    """
+    return _open(source, max_pixels, lambda picture, origin: (_upright(picture, origin), _sixteen(picture, origin)))
+
+
+def _open(source: object, max_pixels: int | None, convert: Callable[[Image.Image, Image.Image], Opened]) -> Opened:
+    """What ``convert`` makes of the decoded picture, and of the one that still knows its file's tags and hash."""
     limit = _limit(max_pixels)
     if isinstance(source, Image.Image):
         name = "The picture"
         _check_size(source.size, limit, name)
         try:
-            return _upright(source.copy(), source)
+            return convert(source.copy(), source)
         except Exception as error:
             raise _damaged(name, error) from error
     name, stream, ours = _stream(source)
     try:
-        return _read(stream, name, limit)
+        return _read(stream, name, limit, convert)
     finally:
         if ours:
             stream.close()
@@ -196,22 +216,24 @@ def _named(path: str | os.PathLike) -> str:
     return (name if len(name) <= 80 else name[:79] + "…") or "The picture"
 
 
-def _read(stream: BinaryIO, name: str, limit: int) -> Image.Image:
+def _read(stream: BinaryIO, name: str, limit: int, convert: Callable[..., Opened]) -> Opened:
     head = stream.read(12)
     if not head:
         raise ImageError(f"{name} is empty: choose another picture.")
     reader = next((cls for magic, cls in _READERS if head.startswith(magic)), None)
     if reader is None or (reader is WebPImagePlugin.WebPImageFile and head[8:12] not in (b"WEBP", b"")):
         raise ImageError(f"{name} is not a picture that can be read: save it as {_READABLE}.")
+    stream.seek(0)
+    digest = hashlib.file_digest(stream, "sha256").hexdigest()
     try:
-        return _decode(reader, stream, name, limit)
+        return _decode(reader, stream, digest, name, limit, convert)
     except ImageError:
         raise
     except Exception as error:
         if reader is PngImagePlugin.PngImageFile and not isinstance(error, MemoryError):
             # Pillow gives up on the whole PNG when a text, profile or other side chunk is damaged or a bomb.
             try:
-                return _decode(reader, _bare_png(stream), name, limit)
+                return _decode(reader, _bare_png(stream), digest, name, limit, convert)
             except ImageError:
                 raise
             except Exception as second:
@@ -219,16 +241,19 @@ def _read(stream: BinaryIO, name: str, limit: int) -> Image.Image:
         raise _damaged(name, error) from error
 
 
-def _decode(reader: type, stream: BinaryIO, name: str, limit: int) -> Image.Image:
+def _decode(
+    reader: type, stream: BinaryIO, digest: str, name: str, limit: int, convert: Callable[..., Opened]
+) -> Opened:
     stream.seek(0)
     picture = reader(stream)
     _check_size(picture.size, limit, name)
+    picture.sha256 = digest
     transparency = picture.info.get("transparency")
     if isinstance(transparency, tuple) and any(tile.args == "RGB;16B" for tile in picture.tile):
         # Pillow keeps the high byte of a 16-bit PNG's colours, but not of the one that means "nothing".
         picture.info["transparency"] = tuple(value >> 8 for value in transparency)
     picture.load()
-    return _upright(picture, picture)
+    return convert(picture, picture)
 
 
 def _check_size(size: tuple[int, int], limit: int, name: str) -> None:
@@ -247,9 +272,7 @@ def _damaged(name: str, error: BaseException) -> ImageError:
         return ImageError(f"{name} does not fit into memory: make it smaller and try again.")
     if isinstance(error, Image.DecompressionBombError):
         return ImageError(f"{name} unpacks to more pixels than is safe: make it smaller and try again.")
-    return ImageError(
-        f"{name} is damaged or cut short: save or download it again, or choose another picture."
-    )
+    return ImageError(f"{name} is damaged or cut short: save or download it again, or choose another picture.")
 
 
 def _bare_png(stream: BinaryIO) -> io.BytesIO:
@@ -303,6 +326,8 @@ def _upright(picture: Image.Image, source: Image.Image) -> Image.Image:
         result.info["exif"] = exif
     if source_icc:
         result.info["source_icc"] = bytes(source_icc)
+    # No entry of info, which Pillow hands on to what is cut from a picture, and that is another one.
+    result.sha256 = getattr(source, "sha256", None)
     return result
 
 
@@ -329,8 +354,7 @@ def _grey(picture: Image.Image, tags: object) -> tuple[Image.Image, Image.Image 
     if isinstance(transparency, int):
         alpha = Image.fromarray(np.where(values == transparency, 0, 255).astype(np.uint8))
     if values.dtype.itemsize == 2:
-        white = 4095 if tuple(tags.get(258, ())) == (12,) else 65535
-        table = np.minimum(np.arange(65536) * (255 / white) + 0.5, 255).astype(np.uint8)
+        table = np.minimum(np.arange(65536) * (255 / _white16(tags)) + 0.5, 255).astype(np.uint8)
         grey = table[values]
     else:
         if picture.mode == "I" and tuple(tags.get(258, ())) == (32,) and tuple(tags.get(339, (1,))) == (1,):
@@ -343,6 +367,27 @@ def _grey(picture: Image.Image, tags: object) -> tuple[Image.Image, Image.Image 
     if tags.get(262) == 0:  # WhiteIsZero, which Pillow undoes for 8 bits only
         grey = 255 - grey
     return Image.fromarray(grey), alpha
+
+
+def _white16(tags: object) -> int:
+    return 4095 if tuple(tags.get(258, ())) == (12,) else 65535
+
+
+def _sixteen(picture: Image.Image, source: Image.Image) -> np.ndarray | None:
+    """The values of a decoded picture of 16-bit grey, through one table; None of any other."""
+    if not picture.mode.startswith("I;16"):
+        return None
+    tags = getattr(source, "tag_v2", None)
+    levels = np.minimum(np.arange(65536) / _white16(tags or {}), 1)
+    # lcms takes 8 bits of grey alone: of its curve there are 256 points, and straight lines between.
+    curve = _to_srgb(Image.fromarray(np.arange(256, dtype=np.uint8)[None]), picture.info.get("icc_profile"))
+    if curve is not None:
+        levels = np.interp(levels, np.arange(256) / 255, np.asarray(curve.convert("L"))[0] / 255)
+    if (tags or {}).get(262) == 0:
+        levels = 1 - levels
+    values = (levels * 65535 + 0.5).astype(np.uint16)[np.asarray(picture)]
+    turn = _TURNS.get(_exif(source, tags)[0])
+    return values if turn is None else np.array(Image.fromarray(values).transpose(turn))
 
 
 def _exif(source: Image.Image, tags: object) -> tuple[int, bytes | None]:
@@ -463,6 +508,61 @@ def _fill(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return torch.lerp(around, x, weight).clamp_(0, 1)
 
 
+def opaque(image: Image.Image) -> Image.Image:
+    """The RGB picture that `to_tensor` shows to a net, holes filled: what is cut from it fits together, where
+    pieces of a picture with holes would each be filled by itself. An RGB picture comes back as it is."""
+    if image.mode == "RGB":
+        return image
+    if image.getchannel("A").getextrema()[0] >= _TRUSTED_ALPHA:
+        return image.convert("RGB")
+    width, height = image.size
+
+    def strips(whole: Image.Image) -> Iterator[tuple[tuple[int, int, int, int], torch.Tensor, torch.Tensor]]:
+        rows = max(2, 2**20 // width // 2 * 2)  # even, so that none cuts through a mean of four pixels
+        for top in range(0, height, rows):
+            box = (0, top, width, min(height, top + rows))
+            part = torch.from_numpy(np.array(whole.crop(box)))[None].permute(0, 3, 1, 2).float()
+            yield box, part[:, :3].div_(255), part[:, 3:].div_(_TRUSTED_ALPHA).clamp_(max=1)
+
+    # As `_fill`, whose largest level is done in strips: whole, it would take 40 bytes a pixel.
+    mean = functools.partial(F.avg_pool2d, kernel_size=2, ceil_mode=True)
+    coarse = torch.empty(1, 3, (height + 1) // 2, (width + 1) // 2)
+    covered = torch.empty(1, 1, *coarse.shape[-2:])
+    for (_, top, _, bottom), x, weight in strips(image):
+        rows = slice(top // 2, (bottom + 1) // 2)
+        covered[..., rows, :] = mean(weight)
+        coarse[..., rows, :] = mean(x * weight).div_(covered[..., rows, :].clamp_min(1e-6))
+    coarse = _fill(coarse, covered.mul_(4).clamp_(max=1))
+    result = Image.new("RGB", image.size)
+    for box, x, weight in strips(image):
+        result.paste(to_pil(torch.lerp(window(coarse, image.size, box), x, weight)), box[:2])
+    return result
+
+
+def window(maps: torch.Tensor, size: tuple[int, int], box: tuple[int, int, int, int]) -> torch.Tensor:
+    """The part ``box`` of maps enlarged bilinearly to a picture's size, without enlarging the rest.
+
+    Args:
+        maps: (1, C, h, w) of the whole picture.
+        size: (width, height) of the picture.
+        box: (left, top, right, bottom) in it.
+
+    Returns:
+        (1, C, bottom - top, right - left).
+    """
+
+    def lattice(length: int, whole: int, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        position = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * (length / whole) - 0.5
+        position = position.clamp_(0, length - 1)
+        index = position.floor().long()
+        return index, (index + 1).clamp_(max=length - 1), (position - index).float()
+
+    y0, y1, y = lattice(maps.shape[-2], size[1], box[1], box[3])
+    x0, x1, x = lattice(maps.shape[-1], size[0], box[0], box[2])
+    rows = torch.lerp(maps[..., y0, :], maps[..., y1, :], y[:, None])
+    return torch.lerp(rows[..., x0], rows[..., x1], x)
+
+
 def to_pil(tensor: torch.Tensor) -> Image.Image:
     """RGB picture of a (1, 3, H, W) or (3, H, W) tensor in [0, 1]: rounded, clamped where it goes beyond.
 
@@ -517,9 +617,7 @@ def finish(rgb: Image.Image, like: Image.Image) -> Image.Image:
     Both have the same size: scale `like` first where `rgb` was enlarged. Neither is changed.
     """
     if rgb.size != like.size:
-        raise ImageError(
-            f"A picture of {rgb.size} can't take the alpha of one of {like.size}: resize one first."
-        )
+        raise ImageError(f"A picture of {rgb.size} can't take the alpha of one of {like.size}: resize one first.")
     result = rgb.convert("RGB") if rgb.mode != "RGB" else rgb.copy()
     if like.mode == "RGBA":
         result.putalpha(like.getchannel("A"))
@@ -533,24 +631,27 @@ def thumbnail(image: Image.Image, long_side: int) -> Image.Image:
         raise ImageError(f"A long side of {long_side} pixels is no size: give at least 1.")
     scale = min(1.0, long_side / max(image.size))
     width, height = (max(1, round(side * scale)) for side in image.size)
-    result = (
-        image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-        if scale < 1
-        else image.copy()
-    )
+    result = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0) if scale < 1 else image.copy()
     result.info = dict(image.info)
     return result
 
 
 def encode(
-    image: Image.Image, format: str = "PNG", *, quality: int = 90, exif: bool = False, icc: bool = False
+    image: Image.Image,
+    format: str = "PNG",
+    *,
+    quality: int = 90,
+    exif: bool = False,
+    icc: bool = False,
+    recipe: bool = True,
 ) -> bytes:
     """The bytes of a PNG, JPEG, WEBP, TIFF or BMP file of an RGB or RGBA picture in sRGB.
 
-    `quality` is 1 to 100, for JPEG and WebP. No metadata is written unless asked: `exif` writes the EXIF that
-    `open` found (none for BMP), `icc` brings the colours back into the RGB profile that `open` found and
-    embeds it, or embeds sRGB where there was none or it was no RGB profile (BMP holds none and stays sRGB).
-    JPEG and BMP hold no alpha: transparency is composited on white. PNG, BMP and TIFF are lossless, TIFF by
+    `quality` is 1 to 100, for JPEG and WebP. Of a picture that a task has made, its :mod:`artcore.recipe` is
+    written, unless `recipe` is False (BMP has no place for it). No other metadata is written unless asked: `exif`
+    writes the EXIF that `open` found (none for BMP), `icc` brings the colours back into the RGB profile that `open`
+    found and embeds it, or embeds sRGB where there was none or it was no RGB profile (BMP holds none and stays
+    sRGB). JPEG and BMP hold no alpha: transparency is composited on white. PNG, BMP and TIFF are lossless, TIFF by
     deflate, or uncompressed where EXIF is asked for. The same input gives the same bytes.
     Raises ImageError for another format, a size that the format can't hold, or a picture of another mode.
     """
@@ -558,9 +659,7 @@ def encode(
     if kind not in FORMATS.values():
         raise ImageError(f"Pictures can't be written as {format}: choose PNG, JPEG, WEBP, TIFF or BMP.")
     if not isinstance(image, Image.Image) or image.mode not in ("RGB", "RGBA"):
-        raise ImageError(
-            "Only RGB and RGBA pictures are written: pass this through artcore.image.open first."
-        )
+        raise ImageError("Only RGB and RGBA pictures are written: pass this through artcore.image.open first.")
     if isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 100:
         raise ImageError(f"The quality is {quality!r}: give a whole number from 1 to 100.")
     longest = {"JPEG": 65_500, "WEBP": 16_383}.get(kind)
@@ -586,21 +685,52 @@ def encode(
         alpha = None
     if icc and kind != "BMP":
         colour, options["icc_profile"] = _from_srgb(colour, image.info.get("source_icc"))
-    if exif and kind != "BMP" and image.info.get("exif"):
-        options["exif"] = image.info["exif"]
+    exif = image.info.get("exif") if exif and kind != "BMP" else None
+    if exif:
+        options["exif"] = exif
         if kind == "TIFF":
             del options["compression"]  # libtiff, which compresses, can't write EXIF's inner directories
+    packet = _packet(image, kind, quality, exif, icc) if recipe else None
+    if packet:
+        options |= _with_packet(packet, kind, exif)
     if alpha is not None:
         colour.putalpha(alpha)
     colour.info = {}  # Pillow writes some of it unasked
-    out = io.BytesIO()
     try:
-        colour.save(out, kind, **options)
+        # In memory, libtiff leaves in the gaps between its parts whatever was there before; in a file they are nought.
+        with tempfile.TemporaryFile() if kind == "TIFF" else io.BytesIO() as out:
+            colour.save(out, kind, **options)
+            out.seek(0)
+            return out.read()
     except MemoryError as error:
         raise ImageError(f"There is no memory to write this picture as {kind}: make it smaller.") from error
     except Exception as error:
         raise ImageError(f"This picture can't be written as {kind}: choose another format.") from error
-    return out.getvalue()
+
+
+def _packet(image: Image.Image, kind: str, quality: int, exif: object, icc: bool) -> bytes | None:
+    """XMP that tells what a task has signed a picture with, and how its file is written."""
+    signed = getattr(image, "recipe", None)
+    if signed is None or kind == "BMP":
+        return None
+    written = {"quality": quality} if kind in ("JPEG", "WEBP") else {}
+    kept = {name: True for name, wanted in (("exif", exif), ("icc", icc)) if wanted}
+    return signed.packet(format=kind, **written, **kept)
+
+
+def _with_packet(packet: bytes, kind: str, exif: bytes | None) -> dict[str, object]:
+    """What Pillow takes to write XMP."""
+    if kind == "PNG":
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", packet.decode())
+        return {"pnginfo": text}
+    if kind != "TIFF":
+        return {"xmp": packet}
+    tags = Image.Exif()
+    if exif:
+        tags.load(exif)
+    tags[_XMP] = packet
+    return {"exif": tags}
 
 
 def _from_srgb(colour: Image.Image, icc: object) -> tuple[Image.Image, bytes]:
@@ -618,20 +748,110 @@ def _from_srgb(colour: Image.Image, icc: object) -> tuple[Image.Image, bytes]:
     return colour, _srgb_bytes()
 
 
-def save(
-    image: Image.Image, path: str | os.PathLike, *, quality: int = 90, exif: bool = False, icc: bool = False
-) -> None:
-    """Write a picture; the suffix chooses the format, the rest is as in `encode`.
+def encode_tiff16(
+    strips: Iterable[np.ndarray],
+    size: tuple[int, int],
+    rows: int,
+    info: dict[str, object],
+    exif: bool = False,
+    icc: bool = False,
+    recipe: object = None,
+) -> bytes:
+    """The bytes of a TIFF file of 16 bits for each of red, green and blue, which Pillow has no mode for.
+
+    Compressed losslessly, strip by strip, so that the whole picture need never be in memory.
+
+    Args:
+        strips: (rows, width, 3) uint16 in sRGB, from top to bottom; the last may have fewer rows.
+        size: (width, height) of the picture.
+        rows: of a strip.
+        info: of the picture as :func:`open` gave it.
+        exif: whether the EXIF in it is written.
+        icc: whether an sRGB profile is embedded.
+        recipe: an :class:`artcore.recipe.Recipe`, or None.
+    """
+    import tifffile
+
+    exif = info.get("exif") if exif else None
+    kept = {name: True for name, wanted in (("exif", exif), ("icc", icc)) if wanted}
+    packet = recipe.packet(format="TIFF", **kept) if recipe else None
+
+    def deflated() -> Iterator[bytes]:
+        for strip in strips:
+            steps = strip.astype("<u2")  # little-endian, and a copy
+            steps[:, 1:] -= strip[:, :-1]  # TIFF's horizontal predictor
+            yield zlib.compress(steps.tobytes(), 1)
+
+    out = io.BytesIO()
+    try:
+        tifffile.imwrite(
+            out,
+            deflated(),
+            shape=(size[1], size[0], 3),
+            dtype="<u2",
+            byteorder="<",
+            photometric="rgb",
+            compression="zlib",
+            predictor=True,
+            rowsperstrip=rows,
+            metadata=None,
+            software=False,
+            iccprofile=_srgb_bytes() if icc else None,
+            extratags=[(_XMP, "B", len(packet), packet, True)] if packet else (),
+        )
+    except MemoryError as error:
+        raise ImageError("There is no memory to write this picture as TIFF: make it smaller.") from error
+    if exif:
+        _add_exif(out, exif)
+    return out.getvalue()
+
+
+def _add_exif(tiff: io.BytesIO, exif: bytes) -> None:
+    """Gives a little-endian TIFF file a new directory, which has the entries of an EXIF block too: among them the
+    offsets of its inner directories, which tifffile does not let others write."""
+
+    def entries(data: memoryview | bytes, start: int) -> dict[int, bytes]:
+        (count,) = struct.unpack_from("<H", data, start)
+        found = (bytes(data[n : n + 12]) for n in range(start + 2, start + 2 + 12 * count, 12))
+        return {struct.unpack_from("<H", entry)[0]: entry for entry in found}
+
+    with tiff.getbuffer() as data:
+        end = len(data) + len(data) % 2
+        merged = entries(data, *struct.unpack_from("<L", data, 4))
+    tags = Image.Exif()
+    tags.load(exif)
+    tags.endian = "<"
+    block = tags.tobytes(end)[14:]  # behind its own two headers: with offsets from the file's beginning
+    block += b"\0" * (len(block) % 2)
+    # Of both there is resolution: the EXIF's is true.
+    merged |= {tag: entry for tag, entry in entries(block, 0).items() if tag not in _STORAGE_TAGS}
+    tiff.seek(end)
+    tiff.write(block + struct.pack("<H", len(merged)) + b"".join(merged[tag] for tag in sorted(merged)) + bytes(4))
+    tiff.seek(4)
+    tiff.write(struct.pack("<L", end + len(block)))
+
+
+def save(image: Image.Image, path: str | os.PathLike, **options: object) -> None:
+    """Write a picture; the suffix chooses the format, the options are those of `encode`.
 
     The file appears whole or not at all: it is written beside its place and then renamed, so an older file of
     that name survives every failure. Raises ImageError as `encode` does, for an unknown suffix, and for a
     folder that is missing, full or closed to us.
     """
-    path = Path(path)
-    kind = FORMATS.get(path.suffix.lower())
+    write(encode(image, format_of(path), **options), path)
+
+
+def format_of(path: str | os.PathLike) -> str:
+    """What `encode` calls the format of a file's suffix; raises ImageError for one that can't be written."""
+    kind = FORMATS.get(Path(path).suffix.lower())
     if kind is None:
         raise ImageError(f"{_named(path)} has no suffix that can be written: end it in {', '.join(FORMATS)}.")
-    data = encode(image, kind, quality=quality, exif=exif, icc=icc)
+    return kind
+
+
+def write(data: bytes, path: str | os.PathLike) -> None:
+    """Write a file whole or not at all; raises ImageError where the folder is missing, full or closed to us."""
+    path = Path(path)
     beside = path.parent / f".{secrets.token_hex(8)}.part"
     try:
         try:

@@ -21,16 +21,21 @@ from torch.nn import functional as F
 
 __all__ = [
     "Bounded",
+    "Description",
     "StyleScore",
     "ciede2000",
     "colourfulness",
     "content_kept",
     "delta_e_2000",
+    "describe",
+    "distances",
     "diversity",
     "encoder_distance",
     "patch_distance",
+    "psnr",
     "psnr_y",
     "rgb_to_lab",
+    "ssim",
     "ssim_y",
     "style_score",
 ]
@@ -48,12 +53,7 @@ SCALES = 3
 
 def _check(pictures: Tensor, name: str = "pictures") -> Tensor:
     """Returns the pictures on the CPU in float64; refuses anything but finite (N, 3, H, W) in [0, 1]."""
-    if (
-        not isinstance(pictures, Tensor)
-        or pictures.ndim != 4
-        or pictures.shape[1] != 3
-        or not pictures.numel()
-    ):
+    if not isinstance(pictures, Tensor) or pictures.ndim != 4 or pictures.shape[1] != 3 or not pictures.numel():
         shape = tuple(pictures.shape) if isinstance(pictures, Tensor) else type(pictures).__name__
         raise ValueError(
             f"{name[0].upper() + name[1:]} must be RGB of shape (N, 3, H, W), but got {shape}: "
@@ -73,9 +73,7 @@ def _check(pictures: Tensor, name: str = "pictures") -> Tensor:
 def _pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     a, b = _check(a, "the first pictures"), _check(b, "the second pictures")
     if a.shape != b.shape:
-        raise ValueError(
-            f"Pictures are compared pixel by pixel, but {tuple(a.shape)} is not {tuple(b.shape)}: resize."
-        )
+        raise ValueError(f"Pictures are compared pixel by pixel, but {tuple(a.shape)} is not {tuple(b.shape)}: resize.")
     return a, b
 
 
@@ -87,9 +85,7 @@ def _set(pictures: Pictures, name: str) -> list[Tensor]:
     items = [p[None] if isinstance(p, Tensor) and p.ndim == 3 else p for p in items]
     for item in items:
         if len(_check(item, name)) != 1:
-            raise ValueError(
-                f"A list of {name} holds one picture an entry, but {len(item)} came in one: split it."
-            )
+            raise ValueError(f"A list of {name} holds one picture an entry, but {len(item)} came in one: split it.")
     return items
 
 
@@ -105,12 +101,26 @@ def _studio_luma(rgb: Tensor, crop: int) -> Tensor:
     """BT.601 Y in studio swing (16 to 235), (N, 1, H, W), of the 8-bit picture less `crop` pixels a side."""
     height, width = rgb.shape[-2:]
     if crop < 0 or 2 * crop >= min(height, width):
-        raise ValueError(
-            f"A border of {crop} px can't be cut from {width}x{height}: use a smaller crop, 0 or more."
-        )
+        raise ValueError(f"A border of {crop} px can't be cut from {width}x{height}: use a smaller crop, 0 or more.")
     rgb = rgb[..., crop : height - crop, crop : width - crop]
     rgb = (rgb * 255).round() / 255
     return 16 + (rgb * rgb.new_tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def psnr(a: Tensor, b: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB over all three channels, one figure per picture, (N,); infinite if equal.
+
+    As colourisation papers state it, whose results have the truth's luma: `psnr_y` can't tell them apart.
+    """
+    a, b = _pair(a, b)
+    return -10 * torch.log10((a - b).square().mean((1, 2, 3)))
+
+
+def ssim(a: Tensor, b: Tensor) -> Tensor:
+    """Structural similarity (see `ssim_y`), the mean of red, green and blue, (N,), 1 for equal pictures."""
+    a, b = _pair(a, b)
+    planes = (x.transpose(0, 1).flatten(0, 1)[:, None] for x in (a, b))
+    return _ssim(*planes, 1.0).view(3, -1).mean(0)
 
 
 def psnr_y(a: Tensor, b: Tensor, *, crop: int = 0) -> Tensor:
@@ -211,9 +221,7 @@ def delta_e_2000(lab_a: Tensor, lab_b: Tensor) -> Tensor:
 
     mean_l, mean_c = (l1 + l2) / 2, (c1 + c2) / 2
     total = h1 + h2
-    mean_h = (
-        torch.where((h1 - h2).abs() <= 180, total, torch.where(total < 360, total + 360, total - 360)) / 2
-    )
+    mean_h = torch.where((h1 - h2).abs() <= 180, total, torch.where(total < 360, total + 360, total - 360)) / 2
     mean_h = torch.where(grey, total, mean_h)
 
     def cosine(degrees: Tensor) -> Tensor:
@@ -257,9 +265,7 @@ def diversity(samples: Tensor) -> float:
     """How different K >= 2 answers to one question, (K, 3, H, W), are: mean CIEDE2000 over all pairs."""
     lab = rgb_to_lab(samples)
     if len(lab) < 2:
-        raise ValueError(
-            "Diversity compares pictures in pairs, but only one was given: make at least two samples."
-        )
+        raise ValueError("Diversity compares pictures in pairs, but only one was given: make at least two samples.")
     pairs = [delta_e_2000(lab[i : i + 1], lab[i + 1 :]).mean((1, 2)) for i in range(len(lab) - 1)]
     return torch.cat(pairs).mean().item()
 
@@ -302,9 +308,7 @@ def _projected(pictures: list[Tensor], kind: str, patches: int, seed: int) -> li
         plane = (_luma(picture) if kind == "brushwork" else picture).float()
         if min(plane.shape[-2:]) < PATCH * 2 ** (SCALES - 1):
             height, width = plane.shape[-2:]
-            raise ValueError(
-                f"A picture of {width}x{height} has no 7x7 patch at quarter size: use 28 pixels or more."
-            )
+            raise ValueError(f"A picture of {width}x{height} has no 7x7 patch at quarter size: use 28 pixels or more.")
         for scale in range(SCALES):
             if scale:
                 plane = F.avg_pool2d(plane, 2)
@@ -355,8 +359,8 @@ def _statistics(pictures: list[Tensor], features: Features) -> dict[str, tuple[T
     with torch.no_grad():
         for picture in pictures:
             for name, layer in features(_check(picture).float()).items():
-                flat = layer[0].flatten(1).to("cpu", torch.float64)
-                mean, gram = flat.mean(1), flat @ flat.T / flat.shape[1]
+                flat = layer[0].flatten(1).to("cpu", torch.float32)  # products in float64 take four times as long
+                mean, gram = flat.mean(1).double(), (flat @ flat.T).double() / flat.shape[1]
                 means[name] = means.get(name, 0) + mean / len(pictures)
                 grams[name] = grams.get(name, 0) + gram / len(pictures)
     if not means:
@@ -368,12 +372,36 @@ def _statistics(pictures: list[Tensor], features: Features) -> dict[str, tuple[T
 
 
 def _relative(a: dict[str, tuple[Tensor, ...]], b: dict[str, tuple[Tensor, ...]]) -> float:
-    parts = [
-        (x - y).norm() / y.norm().clamp(min=1e-12)
-        for name in b
-        for x, y in zip(a[name], b[name], strict=True)
-    ]
+    parts = [(x - y).norm() / y.norm().clamp(min=1e-12) for name in b for x, y in zip(a[name], b[name], strict=True)]
     return torch.stack(parts).mean().item()
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the distances need to know of a set of pictures, so that one set can be compared with several."""
+
+    brushwork: list[Tensor]
+    colour: list[Tensor]
+    encoder: dict[str, tuple[Tensor, Tensor, Tensor]] | None
+
+
+def describe(
+    pictures: Pictures, features: Features | None = None, *, patches: int = 16384, seed: int = 0
+) -> Description:
+    """Describes a set of pictures for `distances`; arguments as those of the three distances above."""
+    pictures = _set(pictures, "the pictures")
+    return Description(
+        *(_projected(pictures, kind, patches, seed) for kind in ("brushwork", "colour")),
+        _statistics(pictures, features) if features else None,
+    )
+
+
+def distances(a: Description, b: Description) -> dict[str, float]:
+    """ "brushwork" and "colour" (`patch_distance`), and "encoder" (`encoder_distance`) where both know of one."""
+    found = {kind: _quantile_distance(getattr(a, kind), getattr(b, kind)) for kind in ("brushwork", "colour")}
+    if a.encoder and b.encoder:
+        found["encoder"] = _relative(a.encoder, b.encoder)
+    return found
 
 
 # ---------------------------------------------------------------- the score card
@@ -418,8 +446,8 @@ class StyleScore:
 def style_score(
     outputs: Pictures,
     photos: Pictures,
-    train_paintings: Pictures,
-    heldback_paintings: Pictures,
+    train_paintings: Pictures | Description,
+    heldback_paintings: Pictures | Description,
     features: Features | None = None,
     *,
     patches: int = 16384,
@@ -432,24 +460,21 @@ def style_score(
     `train_paintings`, which the model may have seen, from the outputs, the photos and the paintings held
     back. The photos themselves score exactly 0, the held-back paintings exactly 1. Bring photos and
     paintings to a common size first, or the scale of strokes is compared with the scale of scans; a handful
-    of pictures a set gives a rough figure.
+    of pictures a set gives a rough figure. Paintings may be given as what `describe` made of them with the same
+    arguments, for the next score.
     """
     outputs, photos = _set(outputs, "the outputs"), _set(photos, "the photos")
-    train = _set(train_paintings, "the training paintings")
-    heldback = _set(heldback_paintings, "the held-back paintings")
     if len(outputs) != len(photos):
-        raise ValueError(
-            f"There are {len(outputs)} outputs for {len(photos)} photos: give one output for each photo."
-        )
+        raise ValueError(f"There are {len(outputs)} outputs for {len(photos)} photos: give one output for each photo.")
     content = torch.cat([content_kept(o, p) for o, p in zip(outputs, photos, strict=True)]).mean().item()
 
-    def bounded(describe: Callable[[list[Tensor]], object], distance: Callable[..., float]) -> Bounded:
-        target = describe(train)
-        return Bounded(*(distance(describe(pictures), target) for pictures in (outputs, photos, heldback)))
+    def described(pictures: Pictures | Description, name: str) -> Description:
+        if isinstance(pictures, Description):
+            return pictures
+        return describe(_set(pictures, name), features, patches=patches, seed=seed)
 
-    return StyleScore(
-        brushwork=bounded(lambda p: _projected(p, "brushwork", patches, seed), _quantile_distance),
-        colour=bounded(lambda p: _projected(p, "colour", patches, seed), _quantile_distance),
-        encoder=bounded(lambda p: _statistics(p, features), _relative) if features else None,
-        content=content,
-    )
+    target = described(train_paintings, "the training paintings")
+    real = described(heldback_paintings, "the held-back paintings")
+    found = [distances(one, target) for one in (described(outputs, ""), described(photos, ""), real)]
+    bounded = {kind: Bounded(*(row[kind] for row in found)) for kind in found[0]}
+    return StyleScore(**{"encoder": None, **bounded}, content=content)

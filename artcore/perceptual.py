@@ -9,14 +9,19 @@ import torch
 Features = Mapping[str, torch.Tensor]
 
 
-def gram(features: torch.Tensor) -> torch.Tensor:
+def gram(features: torch.Tensor, guide: torch.Tensor | None = None) -> torch.Tensor:
     """Gram matrix (N, C, C): mean over positions of products of channels (Gatys et al. 2016, eq. 3).
 
-    Divided by H * W (Gatys leaves it a sum), so that pictures of any size compare; always float32.
+    Divided by H * W (Gatys leaves it a sum), so that pictures of any size compare; always float32. With a `guide`
+    (N or 1, 1, H, W) of weights the mean is weighted: the Gram matrix of a region (Gatys et al. 2017, "Controlling
+    perceptual factors", eq. 3-4, their guidance channel being the root of ours).
     """
     n, channels, height, width = features.shape
     flat = features.permute(0, 2, 3, 1).reshape(n, height * width, channels).float()  # no copy in channels_last
-    return flat.transpose(1, 2) @ flat / (height * width)
+    if guide is None:
+        return flat.transpose(1, 2) @ flat / (height * width)
+    weight = guide.float().reshape(-1, height * width, 1)
+    return flat.transpose(1, 2) @ (flat * weight) / weight.sum(1, keepdim=True).clamp_min(1e-12)
 
 
 def grams(features: Features) -> dict[str, torch.Tensor]:
@@ -46,6 +51,36 @@ def gram_loss(
             error = ((made - target) / made.shape[1]).square().mean((1, 2))
         total = total + weight * error.mean()
     return total
+
+
+def texture_loss(
+    features: Features, targets: Features, weights: Mapping[str, float], grid: tuple[int, int]
+) -> torch.Tensor:
+    """Squared difference of the Gram matrices of small patches, summed over layers (Sajjadi et al. 2017, eq. 7): each
+    place gets the texture of that place, where a Gram matrix of the whole would let textures wander.
+
+    Args:
+        features, targets: {layer: (N, C, H, W)} of the made and of the true pictures.
+        weights: weight of each layer.
+        grid: (rows, columns) of patches, which divide H and W of each layer (the paper's are of 16 x 16 pixels).
+
+    Divided by the mean square of the targets' matrices over all patches, a departure: patches of strong texture
+    count for more, flat ones for next to nothing.
+    """
+    total = 0.0
+    for name, weight in weights.items():
+        made, target = (gram(patches(f[name], grid)) for f in (features, targets))
+        error = (made - target).square().sum((1, 2)).mean()
+        total = total + weight * error / target.square().sum((1, 2)).mean().clamp_min(1e-12)
+    return total
+
+
+def patches(x: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+    """(N, C, H, W) cut into (rows, columns) of equal patches: (N * rows * columns, C, H / rows, W / columns)."""
+    n, channels, height, width = x.shape
+    rows, columns = grid
+    cut = x.reshape(n, channels, rows, height // rows, columns, width // columns)
+    return cut.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
 
 
 def content_loss(

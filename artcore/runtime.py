@@ -48,6 +48,7 @@ ROOT = Path("/")  # of /proc and /sys; the tests put their own here
 # Held around every call of a net: two that run OpenMP at once drop to 0.2-0.8 of one's throughput.
 lock = threading.RLock()
 _setting_up = threading.Lock()
+_fewer: dict[str, int] = {}  # threads, once this process has given some away
 _log = logging.getLogger(__name__)
 
 
@@ -86,6 +87,24 @@ def _setup() -> Runtime:
     return Runtime(device, DTYPES[dtype], threads, flops)
 
 
+def use_threads(count: int) -> None:
+    """Run with fewer threads than :func:`setup` chose, since other processes of the same job have the rest."""
+    torch.set_num_threads(count)
+    _fewer["threads"] = count
+
+
+def described() -> dict[str, object]:
+    """What decides, beside its arguments, on the bytes of a picture: torch, dtype, threads, device, processor."""
+    run = setup()
+    return {
+        "torch": str(torch.__version__),
+        "dtype": next(name for name, dtype in DTYPES.items() if dtype == run.dtype),
+        "device": run.device.type,
+        "processor": _processor(run.device),
+        "threads": run.threads,
+    } | _fewer
+
+
 def prepare(model: Module) -> Module:
     """The same model, ready for inference: eval, no gradients, device, dtype, channels_last."""
     run = setup()
@@ -110,7 +129,7 @@ def check_memory(width: int, height: int, bytes_per_pixel: float) -> None:
     need = width * height * bytes_per_pixel
     free = _free_memory()
     if free is not None and need > free:
-        _release_memory()  # what earlier pictures freed is still ours: give it back, then count again
+        release_memory()  # what earlier pictures freed is still ours: give it back, then count again
         free = _free_memory()
     if free is None or need <= free:
         return
@@ -159,7 +178,9 @@ def _glibc() -> ctypes.CDLL | None:
     return libc if hasattr(libc, "gnu_get_libc_version") and hasattr(libc, "mallopt") else None
 
 
-def _release_memory() -> None:
+def release_memory() -> None:
+    """Give freed memory back to the system, which :func:`tune_malloc` made malloc keep: worth it between two jobs
+    of other sizes, where what the first one left does not fit the second."""
     gc.collect()
     if (libc := _glibc()) is not None:
         libc.malloc_trim(0)
@@ -306,18 +327,27 @@ def _wait(device: torch.device) -> None:
 def _key(device: torch.device, threads: int) -> str:
     """What the rates depend on. Virtual machines give their CPUs vague names, so the instruction sets that
     decide about bf16 are named too; ONEDNN_MAX_CPU_ISA is what the user lets oneDNN see of them."""
-    name, flags = platform.processor() or platform.machine(), ""
-    for line in _text(ROOT / "proc/cpuinfo").splitlines():
-        field, _, value = line.partition(":")
-        if field.strip() == "model name":
-            name = value.strip()
-        elif field.strip() == "flags":
-            flags = " ".join(sorted({"avx2", "avx512f", "avx512_bf16", "amx_bf16"} & set(value.split())))
-            break
-    if device.type == "cuda":
-        name, flags = torch.cuda.get_device_name(), ""
+    name, flags = _processor(device), ""
+    if device.type != "cuda":
+        flags = " ".join(sorted({"avx2", "avx512f", "avx512_bf16", "amx_bf16"} & set(_cpuinfo("flags").split())))
     isa = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
     return f"{name} | {flags} | torch {torch.__version__} | ONEDNN_MAX_CPU_ISA={isa} | {threads} threads"
+
+
+def _processor(device: torch.device) -> str:
+    """What the maker calls it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name()
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(wanted: str) -> str:
+    """What Linux says of the first CPU under that name."""
+    for line in _text(ROOT / "proc/cpuinfo").splitlines():
+        field, _, value = line.partition(":")
+        if field.strip() == wanted:
+            return value.strip()
+    return ""
 
 
 def _valid(record: object) -> bool:
