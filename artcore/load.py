@@ -5,22 +5,35 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from artcore import hub
-from artcore.hub import ArtModel
+from artcore.hub import ArtModel, weights
+from artcore.models.colorunet import ColorUNet
+from artcore.models.cyclegan import CycleGAN
+from artcore.models.encoder import ArtEncoder
+from artcore.models.enhancenet import EnhanceNet
 from artcore.models.stylenet import StyleNet, StyleTransferNetwork
+from artcore.recipe import Checkpoint
+from artcore.tasks.colorize import Colorizer
 from artcore.tasks.painter import Painter
+from artcore.tasks.style import StyleTransfer
+from artcore.tasks.upscale import Upscaler
 
 TASKS: dict[str, tuple[type[ArtModel], Callable]] = {
+    "CycleGAN": (CycleGAN, Painter),
     "StyleNet": (StyleNet, Painter),
     "StyleTransferNetwork": (StyleTransferNetwork, Painter),
+    "ArtEncoder": (ArtEncoder, StyleTransfer),
+    "ColorUNet": (ColorUNet, Colorizer),
+    "EnhanceNet": (EnhanceNet, Upscaler),
 }
 
-METHODS = ("stylenet",)  # of painting, best first: what method="auto" tries in turn
+METHODS = ("cyclegan", "stylenet")  # of painting, best first: what method="auto" tries in turn
 
 
 class LoadError(ValueError):
@@ -57,11 +70,6 @@ class Entry:
         return self.name.partition(".")[2]
 
 
-def weights() -> Path:
-    """The folder of catalog.json and the shipped checkpoints: ARTCORE_WEIGHTS, or weights/ beside artcore/."""
-    return Path(os.environ.get("ARTCORE_WEIGHTS") or Path(__file__).resolve().parents[1] / "weights")
-
-
 def catalog() -> dict[str, Entry]:
     """All entries of weights/catalog.json by name, in the file's order; empty when there is no file.
 
@@ -87,6 +95,24 @@ def styles(method: str = "auto") -> dict[str, Entry]:
             if entry.task == "painter" and entry.method == wanted:
                 found.setdefault(entry.style, entry)
     return found
+
+
+def kinds(task: str) -> dict[str, Entry]:
+    """The checkpoints there are for a task: {what comes behind the dot of the name: entry}, in the catalog's order."""
+    return {entry.style: entry for entry in catalog().values() if entry.task == task}
+
+
+def kind(task: str, name: str) -> str:
+    """The catalog name for one of :func:`kinds`, such as "enhancenet.fidelity" for ("upscaler", "fidelity").
+
+    Raises:
+        LoadError: no such kind.
+    """
+    available = kinds(task)
+    if name not in available:
+        told = ", ".join(available) or "none: no weights"
+        raise LoadError(f"There is no {task} {name!r}; choose from {told}.")
+    return available[name].name
 
 
 def pick(style: str, method: str = "auto") -> str:
@@ -117,6 +143,80 @@ def load(source: str | os.PathLike, *, revision: str | None = None) -> Callable:
         LoadError: an unknown name, or shipped weights that are missing or damaged.
         artcore.hub.HubError: the folder or repository can't be loaded.
     """
+    model, task = _model(source, revision)
+    return task(model)
+
+
+def parts(style: str, shares: dict[str, float] | None = None, method: str = "auto") -> dict[str, float]:
+    """What :func:`mix` takes for a style with shares of others: catalog names, and how much of each.
+
+    Args:
+        style: has what the others leave of 1.
+        shares: {style: share} of further painters.
+        method: "auto" takes the best method that has all of them, since only nets of one kind can be mixed.
+
+    Raises:
+        LoadError: shares that come to more than 1, no such method, or no such style with it.
+    """
+    shares = shares or {}
+    rest = 1 - sum(shares.values())
+    if not rest > -1e-6 or min(shares.values(), default=0) < 0:
+        told = " and ".join(f"{share:g} of {other}" for other, share in shares.items())
+        raise LoadError(f"A mix with {told} is more than whole; give shares from 0 to 1 that come to 1 at most.")
+    amounts = {style: rest}
+    for other, share in shares.items():
+        amounts[other] = amounts.get(other, 0) + share
+    amounts = {name: amount for name, amount in amounts.items() if amount > 1e-6}
+    if method == "auto":
+        method = next((m for m in METHODS if amounts.keys() <= styles(m).keys()), method)
+    return {pick(name, method): amount for name, amount in amounts.items()}
+
+
+def mix(shares: Mapping[str, float]) -> Callable:
+    """A task between tasks, such as a painter between painters: its net's weights are the weighted mean of theirs.
+
+    That does something between them only where the nets were fine-tuned from one start, as those that ship
+    under one method are; nets trained apart have their channels in different orders.
+
+    Args:
+        shares: {source: share}, sources as for :func:`load`. Shares are 0 or more and needn't sum to 1.
+
+    Raises:
+        LoadError: no shares, a share that is no number from 0, or sources that are not of one task and
+            architecture with the same constructor arguments; and as :func:`load` for each source.
+        artcore.hub.HubError: as :func:`load` for each source.
+    """
+    if not isinstance(shares, Mapping) or not shares:
+        raise LoadError('There is nothing to mix; give shares such as {"stylenet.monet": 2, "stylenet.vangogh": 1}.')
+    for name, share in shares.items():
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < math.inf:
+            raise LoadError(f"The share of {name} is {share!r}; give a number from 0.")
+    used = {name: share for name, share in shares.items() if share > 0}
+    if not used:
+        raise LoadError("All shares are 0; give at least one source more.")
+    total, mean, first, wanted, mixed = math.fsum(used.values()), {}, None, None, []
+    for name, share in used.items():
+        model, task = _model(name)
+        mixed += [replace(checkpoint, share=float(share)) for checkpoint in model.checkpoints]
+        shape = (type(model), model._hub_mixin_config)
+        if first is None:
+            first, wanted = name, (task, shape)
+        what = wanted[0].__name__.lower()
+        if task is not wanted[0]:
+            raise LoadError(f"{name} is no {what}, as {first} is; mix {what}s only.")
+        if shape != wanted[1]:
+            raise LoadError(f"{name} is a net of another shape than {first}; mix {what}s of one method and size.")
+        for key, value in model.state_dict().items():
+            if value.is_floating_point():  # a counter keeps the last net's
+                value = value * (share / total) + mean.get(key, 0)
+            mean[key] = value
+    model.load_state_dict(mean)
+    model.checkpoints = tuple(mixed)  # for recipes
+    return task(model)
+
+
+def _model(source: str | os.PathLike, revision: str | None = None) -> tuple[ArtModel, Callable]:
+    """The net that :func:`load` finds, in float32, and its task."""
     name = os.fspath(source)
     entry = catalog().get(name)
     if entry is not None:
@@ -141,8 +241,23 @@ def load(source: str | os.PathLike, *, revision: str | None = None) -> Callable:
     architecture = hub.architecture(folder)
     if architecture not in TASKS:
         raise LoadError(f"{name} holds weights of {architecture}, which is no task; load them with that class.")
-    model, task = TASKS[architecture]
-    return task(model.from_pretrained(folder))
+    net, task = TASKS[architecture]
+    model = net.from_pretrained(folder)
+    model.checkpoints = (_checkpoint(name, folder),)
+    return model, task
+
+
+def _checkpoint(name: str, folder: Path) -> Checkpoint:
+    """What recipes call the weights in a folder: by the catalog where they are in it, as "org/name@commit" where they
+    are on the Hub; of any other folder, whose path is nobody's business, by the hash alone."""
+    path = folder / "model.safetensors"
+    digest = _sha256(path, path.stat().st_mtime_ns, path.stat().st_size)
+    entries = catalog()
+    if name not in entries:
+        alike = (e.name for e in entries.values() if e.sha256 == digest or e.path and e.path.samefile(folder))
+        on_hub = None if Path(name).expanduser().is_dir() else f"{name}@{folder.name}"
+        name = next(alike, on_hub)
+    return Checkpoint(name, digest)
 
 
 def _verify(entry: Entry, folder: Path) -> None:

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from artcore import image, runtime
+from artcore import image, recipe, runtime
 from artcore.hub import ArtModel
+from artcore.recipe import Recipe, Reference
+from artcore.tasks import guards
 
 MAX_STRENGTH = 1.5
-TILE = 2048  # longest side of a tile without its overlap; larger is faster, smaller takes less memory
+MAX_STROKE = 4
+DIRECTIONS = ("to_painting", "to_photo")
+# Longest side of a tile without its overlap in bf16; in fp32 that of half the area. Larger is faster, smaller
+# takes less memory.
+TILE = 2048
 TILE_BYTES_PER_PIXEL = 60  # peak of activations for each byte of a number, measured on StyleNet
+STRIP = 2**19  # pixels that are finished at a time
+# Per pixel of the picture, measured at 8000 x 6000: the enlarged painting and what enlarging takes; what guards
+# leave behind in malloc's heap; the photo with its holes filled, and filling them.
+ENLARGED_BYTES, GUARDED_BYTES, HOLES_BYTES = 8, 4, 8
 # Net time over the time of its convolutions at the measured peak rate: activations, stem and output
 # are bound by memory. Measured on StyleNet at 1920 x 1080.
 OVERHEAD = 1.4
 
 
 class PainterError(ValueError):
-    """A strength or seed that makes no sense; the message says what to give."""
+    """A keyword that makes no sense; the message says what to give."""
 
 
 @dataclass(frozen=True)
@@ -51,63 +61,173 @@ class Painter:
             self.model(torch.zeros(1, 3, side, side, dtype=runtime.setup().dtype, device=runtime.setup().device))
         self._flops_per_pixel = counter.get_total_flops() / 256**2
 
-    def __call__(self, source: object, *, strength: float = 1.0, seed: int = 0) -> Image.Image:
-        """Paint one picture; see :meth:`run`."""
-        for snapshot in self.run(source, strength=strength, seed=seed):
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """What ``direction`` may be: "to_painting", and "to_photo" where the model was trained both ways."""
+        return DIRECTIONS if hasattr(self.model, DIRECTIONS[1]) else DIRECTIONS[:1]
+
+    def __call__(self, source: object, **keywords: object) -> Image.Image:
+        """Paint one picture; keywords as in :meth:`run`."""
+        for snapshot in self.run(source, **keywords):
             result = snapshot.image
         return result
 
-    def run(self, source: object, *, strength: float = 1.0, seed: int = 0) -> Iterator[Snapshot]:
+    def run(
+        self,
+        source: object,
+        *,
+        strength: float = 1.0,
+        seed: int = 0,
+        direction: str = "to_painting",
+        light: float = 0.0,
+        keep_colours: float = 0.0,
+        stroke: float = 1.0,
+        detail: float = 0.0,
+        regions: Sequence[tuple[Painter, object]] | None = None,
+    ) -> Iterator[Snapshot]:
         """Paint tile by tile, so that a caller can show progress or stop between two tiles.
 
         Args:
             source: anything :func:`artcore.image.open` takes: path, bytes, binary file or PIL image.
             strength: 0 is the photo, exactly; 1 the painting; up to 1.5 goes past it, away from the photo.
             seed: chooses the net's noise, and so the brush strokes of flat areas.
+            direction: "to_painting", or "to_photo" where the model has it (:attr:`directions`).
+            light: 0 to 1: how far light and shade (low frequencies of luma) are kept as in the photo.
+            keep_colours: 0 to 1: how far the photo's chroma is kept under the painter's brushwork.
+            stroke: 1 to 4: how many times larger the strokes are; the net then paints a smaller picture, which
+                is enlarged again.
+            detail: 0 to 1: how much of the photo's luma finer than 2 pixels, or than the larger strokes, is put
+                back.
+            regions: (painter, mask) pairs, each painted over what is there where its mask is white. A mask is a
+                grey picture of the source's aspect, any size; its edges are softened.
 
         Yields:
-            A :class:`Snapshot` per tile. The last one holds the picture: RGB, or RGBA when the source has
-            transparency, of the source's size, with the source's ``info``.
+            A :class:`Snapshot` per tile of painting and strip of finishing. The last one holds the picture: RGB,
+            or RGBA when the source has transparency, of the source's size, with the source's ``info``, and signed
+            with its :class:`artcore.recipe.Recipe`.
 
         Raises:
-            artcore.image.ImageError: the source is no picture that can be used.
+            artcore.image.ImageError: the source, or a mask, is no picture that can be used.
             artcore.runtime.TooLarge: it would not fit memory.
-            PainterError: strength outside 0 to 1.5, or a seed that is no whole number.
+            PainterError: a keyword out of its range, or a mask of another aspect or without any white.
         """
-        if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= MAX_STRENGTH:
-            raise PainterError(f"strength is {strength!r}; give a number from 0 (the photo) to {MAX_STRENGTH}.")
+        _number("strength", strength, 0, MAX_STRENGTH, " (the photo)")
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise PainterError(f"seed is {seed!r}; give a whole number.")
+        _number("light", light, 0, 1)
+        _number("keep_colours", keep_colours, 0, 1)
+        _number("stroke", stroke, 1, MAX_STROKE)
+        _number("detail", detail, 0, 1)
         photo = image.open(source)
+        layers, masks = [(self, None)], []
+        for painter, mask, reference in _layers(regions, photo.size):
+            layers.append((painter, mask))
+            masks.append(reference)
+        for painter, _ in layers:
+            if direction not in painter.directions:
+                raise PainterError(
+                    f"direction is {direction!r}; give {' or '.join(painter.directions)}, which is what"
+                    f" {type(painter.model).__name__} paints."
+                )
+        made = Recipe(
+            "painter",
+            tuple(recipe.net(painter.model) for painter, _ in layers),
+            recipe.reference(photo),
+            {
+                "seed": seed,
+                "direction": direction,
+                "strength": float(strength),
+                "light": float(light),
+                "keep_colours": float(keep_colours),
+                "stroke": float(stroke),
+                "detail": float(detail),
+            },
+            {"mask": tuple(masks)} if masks else {},
+            run=runtime.described(),
+        )
         if strength == 0:
-            yield Snapshot(1, 1, photo)
+            yield Snapshot(1, 1, recipe.sign(photo, made))
             return
-        runtime.check_memory(*photo.size, self._bytes_per_pixel(*photo.size))
-        painted = Image.new("RGB", photo.size)
-        tiles = list(self._tiles(*photo.size))
-        for done, (left, top, right, bottom) in enumerate(tiles, 1):
-            overlap = getattr(self.model, "overlap", 0)
-            window = (
-                max(0, left - overlap),
-                max(0, top - overlap),
-                min(photo.width, right + overlap),
-                min(photo.height, bottom + overlap),
-            )
-            x = image.to_tensor(photo.crop(window), dtype=runtime.setup().dtype)
-            with runtime.lock, torch.inference_mode():
-                x = x.to(runtime.setup().device)
-                y = self.model(x, seed, origin=(window[1], window[0]))
-                if strength != 1:
-                    y = torch.lerp(x.float(), y.float(), float(strength)).clamp_(0, 1)
-                inner = y[..., top - window[1] : bottom - window[1], left - window[0] : right - window[0]]
-                painted.paste(image.to_pil(inner), (left, top))
-            if done < len(tiles):
-                yield Snapshot(done, len(tiles))
-        yield Snapshot(len(tiles), len(tiles), image.finish(painted, photo))
+        size = tuple(max(1, round(side / stroke)) for side in photo.size)  # that the net sees
+        guarded = bool(size != photo.size or light or keep_colours or detail)
+        memory = max(painter._bytes_per_pixel(*size) for painter, _ in layers) * size[0] * size[1]
+        more = ENLARGED_BYTES * (size != photo.size) + GUARDED_BYTES * guarded + HOLES_BYTES * (photo.mode == "RGBA")
+        runtime.check_memory(*photo.size, memory / (photo.width * photo.height) + more)
+        jobs = [
+            (painter, mask, tile)
+            for painter, mask in layers
+            for tile in painter._tiles(*size)
+            if mask is None or image.window(mask, size, tile).any()
+        ]
+        strips = list(_strips(*photo.size)) if guarded else []
+        total = len(jobs) + len(strips)
 
-    def seconds(self, width: int, height: int) -> float:
+        opaque = image.opaque(photo) if total > 1 else photo  # holes filled alike for all tiles
+        seen = opaque if size == photo.size else opaque.resize(size, Image.Resampling.LANCZOS)
+        # Where the net sees a smaller picture, the strength mixes only once the painting is enlarged.
+        inner_strength = strength if size == photo.size else 1
+        painted = Image.new("RGB", size)
+        for done, (painter, mask, tile) in enumerate(jobs, 1):
+            with runtime.lock, torch.inference_mode():
+                y = painter._paint(seen, tile, seed, inner_strength, direction)
+                if mask is not None:
+                    below = image.to_tensor(painted.crop(tile))
+                    y = torch.lerp(below, y.float().cpu(), image.window(mask, size, tile))
+                painted.paste(image.to_pil(y), tile[:2])
+                del y
+            if done < total:
+                yield Snapshot(done, total)
+        if strips:
+            base = seen
+            if detail and stroke < 2:
+                base = opaque.resize([max(1, side // 2) for side in photo.size], Image.Resampling.LANCZOS)
+            result = painted if size == photo.size else Image.new("RGB", photo.size)
+            with runtime.lock, torch.inference_mode():
+                maps = guards.light_maps(opaque, painted, strength / inner_strength) if light else None
+            for done, strip in enumerate(strips, len(jobs) + 1):
+                with runtime.lock, torch.inference_mode():
+                    x, y = image.to_tensor(opaque.crop(strip)), image.to_tensor(_enlarged(painted, photo.size, strip))
+                    if inner_strength != strength:
+                        y = torch.lerp(x, y, float(strength)).clamp_(0, 1)
+                    if light or keep_colours or detail:
+                        y = guards.finish(
+                            x,
+                            y,
+                            maps=image.window(maps, photo.size, strip) if light else None,
+                            light=light,
+                            keep_colours=keep_colours,
+                            base=image.to_tensor(_enlarged(base, photo.size, strip)) if detail else None,
+                            detail=detail * min(1, strength),  # so that strength 0 is the photo still
+                        )
+                    result.paste(image.to_pil(y), strip[:2])
+                    del x, y
+                if done < total:
+                    yield Snapshot(done, total)
+            painted = result
+        yield Snapshot(total, total, recipe.sign(image.finish(painted, photo), made))
+
+    def _paint(
+        self, picture: Image.Image, tile: tuple[int, int, int, int], seed: int, strength: float, direction: str
+    ) -> torch.Tensor:
+        """(1, 3, h, w) of one tile, painted with what the net has to see around it."""
+        left, top, right, bottom = tile
+        overlap = getattr(self.model, "overlap", 0)
+        window = (
+            max(0, left - overlap),
+            max(0, top - overlap),
+            min(picture.width, right + overlap),
+            min(picture.height, bottom + overlap),
+        )
+        x = image.to_tensor(picture.crop(window), dtype=runtime.setup().dtype).to(runtime.setup().device)
+        way = {"direction": direction} if len(self.directions) > 1 else {}
+        y = self.model(x, seed, origin=(window[1], window[0]), **way)
+        if strength != 1:
+            y = torch.lerp(x.float(), y.float(), float(strength)).clamp_(0, 1)
+        return y[..., top - window[1] : bottom - window[1], left - window[0] : right - window[0]]
+
+    def seconds(self, width: int, height: int, *, stroke: float = 1.0) -> float:
         """Predicted seconds for a picture of this size on this machine, net only."""
-        pixels = (width + self._margin) * (height + self._margin)
+        pixels = (width / stroke + self._margin) * (height / stroke + self._margin)
         return OVERHEAD * runtime.seconds(self._flops_per_pixel * pixels)
 
     def _tiles(self, width: int, height: int) -> Iterator[tuple[int, int, int, int]]:
@@ -119,7 +239,8 @@ class Painter:
             yield 0, 0, width, height
             return
         stride = self.model.stride
-        step_x, step_y = (math.ceil(s / math.ceil(s / TILE) / stride) * stride for s in (width, height))
+        longest = TILE if runtime.setup().dtype.itemsize == 2 else int(TILE / math.sqrt(2))
+        step_x, step_y = (math.ceil(s / math.ceil(s / longest) / stride) * stride for s in (width, height))
         for top in range(0, height, step_y):
             for left in range(0, width, step_x):
                 yield left, top, min(width, left + step_x), min(height, top + step_y)
@@ -129,3 +250,47 @@ class Painter:
         number = torch.finfo(runtime.setup().dtype).bits / 8
         largest = max((r - left) * (b - top) for left, top, r, b in self._tiles(width, height))
         return 16 + TILE_BYTES_PER_PIXEL * number * largest / (width * height)
+
+
+def _number(name: str, value: object, low: float, high: float, note: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise PainterError(f"{name} is {value!r}; give a number from {low}{note} to {high}.")
+
+
+def _layers(regions: object, size: tuple[int, int]) -> Iterator[tuple[Painter, torch.Tensor, Reference]]:
+    """The painters of regions with their softened masks, and how a recipe names these."""
+    try:
+        pairs = [(painter, mask) for painter, mask in regions or ()]
+    except (TypeError, ValueError):
+        pairs = [(None, None)]
+    for number, (painter, mask) in enumerate(pairs, 1):
+        if not isinstance(painter, Painter):
+            raise PainterError("regions is no list of pairs; give [(painter, mask), ...] with a Painter in each.")
+        grey = image.open(mask)
+        reference = recipe.reference(grey)
+        if grey.mode == "RGBA":  # a brushed layer: what was not painted is black
+            grey = Image.alpha_composite(Image.new("RGBA", grey.size, "black"), grey)
+        grey = grey.convert("L")
+        if abs(grey.width * size[1] - grey.height * size[0]) > sum(size):  # more than rounding its sides can explain
+            raise PainterError(
+                f"The mask of region {number} is {grey.width} x {grey.height} and the picture {size[0]} x {size[1]};"
+                " give a mask of the same aspect."
+            )
+        if not grey.getextrema()[1]:
+            raise PainterError(f"The mask of region {number} is black all over; paint white where its painter goes.")
+        yield painter, guards.feathered(grey), reference
+
+
+def _strips(width: int, height: int) -> Iterator[tuple[int, int, int, int]]:
+    rows = max(1, STRIP // width)
+    for top in range(0, height, rows):
+        yield 0, top, width, min(height, top + rows)
+
+
+def _enlarged(picture: Image.Image, size: tuple[int, int], box: tuple[int, int, int, int]) -> Image.Image:
+    """The part ``box`` of a picture enlarged to ``size``; of one that has this size, the part itself."""
+    if picture.size == size:
+        return picture.crop(box)
+    x, y = picture.width / size[0], picture.height / size[1]
+    source = (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
+    return picture.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.BICUBIC, box=source)
