@@ -1,349 +1,437 @@
-"""The Painter tab: a photo becomes a painting in one style, or in all of them."""
+"""The Painter tab: a photo becomes a painting by one painter, by several mixed, or by all; or a painting a photo."""
 
 from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
 import gradio as gr
+from PIL import Image
 
 from artcore import image as pictures
 from artcore import load
-from artcore.studio import shared
-from artcore.tasks.painter import MAX_STRENGTH, Painter
+from artcore.recipe import Recipe
+from artcore.studio import recipes, sending, several, shared
+from artcore.studio.orders import Order, paint, paint_all, regions, shares
+from artcore.studio.words import say
+from artcore.tasks.painter import MAX_STRENGTH, MAX_STROKE
 
 MAX_SEED = 2**31 - 1
 FIRST = "vangogh"  # the style to begin with, where there is one
-# The download is written only when somebody asks for it; the browser then takes it from a hidden button.
-TAKE_FILE = "() => setTimeout(() => document.querySelector('#painter-file').click(), 100)"
+METHODS = {
+    "auto": "The best there is",
+    "cyclegan": "CycleGAN: learned from paintings, both ways",
+    "stylenet": "Average Gram: the statistics of the brush",
+}
+TWO_WAYS = "cyclegan"  # the method whose nets also make photos of paintings
+BRUSHES = {"red": "#e0342b", "blue": "#2b6fe0"}  # colours on the photo, each for a painter
+BOARD = 800  # pixels of the longer side of the photo that is brushed on
+EXAMPLES = {
+    "to_painting": shared.PHOTOS,
+    "to_photo": [
+        path
+        for name in (
+            "impression_sunrise",
+            "water_lilies_1919",
+            "wheat_field_with_cypresses",
+            "irises",
+            "starry_night",
+            "great_wave",
+        )  # fmt: skip
+        if (path := shared.EXAMPLES / f"style_{name}.jpg").is_file()
+    ],
+}
+# What a direction is called on the label of the picture, and on the button.
+WORDS = {"to_painting": ("Your photo", "Paint"), "to_photo": ("A painting", "Make a photo")}
+NOBODY = ("Nobody", "")
 
 NOTE = """### What it can't do
 It is not an artist. A small net has learned how the paint of one movement or painter lies, and lays it over
 your photo: it composes nothing, and treats faces and lettering like everything else, so expect them to blur.
 It works at the picture's own size, up to 64 megapixels, and a brush stroke keeps its size in pixels, so a
-large photo gets fine strokes. It was trained on paintings in the public domain;
-[the card of this style](cards/{}) says on which, and how well it does. Your photo stays on this server, for a
+large photo gets fine strokes unless you ask for larger ones. It was trained on paintings in the public domain;
+[the card of this style](cards/{card}) says on which, and how well it does. Your photo stays on this server, for a
 few hours at most.
 """
 
 
-def paint(
-    image: str | None, style: str, method: str, strength: float, seed: int, format: str, keep_metadata: bool
-) -> Iterator:
-    """Paint a photo in the style of a movement or painter, at its own size.
-
-    The same picture, style, strength and seed give the same pixels, those of
-    artcore.load("stylenet.vangogh")(image, strength=1.0, seed=0).
-
-    Args:
-        image: The photo: JPEG, PNG, WebP, GIF, BMP or TIFF, up to 64 megapixels and 50 MB.
-        style: Whose style, such as "vangogh".
-        method: The kind of net; "auto" takes the best that there is for the style.
-        strength: 0 is the photo, 1 the painting; up to 1.5 goes past it.
-        seed: Another whole number gives another brush.
-        format: Of the file that comes back: "png" (exact), "jpeg" or "webp".
-        keep_metadata: Whether the photo's EXIF data and colour profile are kept.
-
-    Returns:
-        The painting, a picture file of the photo's size.
-    """
-    with shared.sentences():
-        source = _needed(image)
-        for snapshot in _task(style, method).run(source, strength=strength, seed=seed):
-            if snapshot.image is None:
-                yield gr.skip()  # where a caller that gave up is noticed
-            else:
-                yield shared.write(snapshot.image, _name(source, style), format, metadata=keep_metadata)
-
-
-def paint_all(image: str | None, strength: float, seed: int) -> Iterator:
-    """Paint a photo in every style there is.
-
-    Args:
-        image: The photo: JPEG, PNG, WebP, GIF, BMP or TIFF, up to 64 megapixels and 50 MB.
-        strength: 0 is the photo, 1 the painting; up to 1.5 goes past it.
-        seed: Another whole number gives another brush.
-
-    Returns:
-        A gallery of PNG files of the photo's size, each with the style's name as its caption; it grows by one
-        as each is done.
-    """
-    with shared.sentences():
-        source = _needed(image)
-        done = []
-        for style, entry in load.styles().items():
-            for snapshot in _task(style).run(source, strength=strength, seed=seed):
-                if snapshot.image is None:
-                    yield gr.skip()
-                else:
-                    done.append((shared.write(snapshot.image, _name(source, style), "png"), entry.label))
-                    yield done
-
-
-def build() -> None:
+def build() -> sending.Port | None:
     """The tab, inside a gr.Blocks."""
     styles = load.styles()
     if not styles:
         gr.Markdown("No painter is there yet: train and publish one, or restore weights/ from a release.")
-        return
-    names = list(styles)
-    first = FIRST if FIRST in styles else names[0]
+        return None
+    first = FIRST if FIRST in styles else next(iter(styles))
+    methods = [method for method in load.METHODS if load.styles(method)]
+    choices = _choices(styles)
 
     size = gr.State(None)  # (width, height) of the picture, once it could be read
-    made = gr.State(None)  # what the shown painting was made of, so that a file of it can be made
+    orders = gr.State([])  # what hangs on the wall, or will
+    made = gr.State(None)  # which of these orders is the one to download
+    on_board = gr.State(None)  # path of the photo that is on the board, once somebody wanted to brush
 
     with gr.Row(elem_classes="studio"):
         with gr.Column(scale=5, min_width=320, elem_classes="bench"):
+            direction = gr.Radio(
+                [("Photo to painting", "to_painting"), ("Painting to photo", "to_photo")],
+                value="to_painting",
+                show_label=False,
+                label="Direction",
+                container=False,
+                visible=TWO_WAYS in methods,
+                elem_id="painter-direction",
+            )
             photo = shared.photo(
-                label="Your photo",
-                height=176,
+                label=WORDS["to_painting"][0],
+                height=168,
                 buttons=[],
                 alt_text="The photo to be painted",
                 elem_id="painter-photo",
             )
-            examples = sorted(shared.EXAMPLES.glob("photo_*.jpg"))
-            strip = gr.Gallery(
-                [(path, path.stem.removeprefix("photo_").replace("_", " ").capitalize()) for path in examples],
-                label="Or begin with one of these",
-                show_label=False,
-                columns=max(1, len(examples)),
-                object_fit="cover",
-                allow_preview=False,
-                interactive=False,
-                buttons=[],
-                visible=bool(examples),
-                elem_id="painter-examples",
+            strip = shared.strip(
+                shared.titled(EXAMPLES["to_painting"]), "Or begin with one of these", "painter-examples"
             )
             thumbnails = gr.Gallery(
-                [(shared.thumbnail(entry), entry.label) for entry in styles.values()],
+                _thumbnails(styles),
                 label="Movements and painters",
                 show_label=False,
                 columns=5,
                 object_fit="cover",
                 allow_preview=False,
-                selected_index=names.index(first),
+                selected_index=list(styles).index(first),
                 interactive=False,
                 buttons=[],
                 elem_id="painter-styles",
             )
             with gr.Row(elem_classes="knobs"):
-                choices = [(entry.label, name) for name, entry in styles.items()]
-                style = gr.Dropdown(choices, value=first, label="Style", scale=5, min_width=150)
-                seed = gr.Number(
-                    0, precision=0, minimum=0, maximum=MAX_SEED, label="Brush (seed)", scale=3, min_width=100
-                )
-                another = gr.Checkbox(False, label="Random", scale=2, min_width=90)
-            strength = gr.Slider(0, MAX_STRENGTH, 1, step=0.05, label="Strength: 0 is the photo, 1 the painting")
-            method = gr.Dropdown(["auto", *load.METHODS], value="auto", label="Method", visible=len(load.METHODS) > 1)
+                style = gr.Dropdown(choices, value=first, label="Style", min_width=140)
+                strength = gr.Slider(0, MAX_STRENGTH, 1, step=0.05, label="Strength", min_width=140)
+            with (
+                gr.Accordion("More: light, colours, strokes, mix, regions", open=False, elem_id="painter-more"),
+                gr.Tabs(overflow_behavior="wrap"),
+            ):
+                with gr.Tab("Photo"):
+                    with gr.Row(elem_classes="pair"):
+                        light = gr.Slider(0, 1, 0, step=0.05, label="Keep light", min_width=140)
+                        keep_colours = gr.Slider(0, 1, 0, step=0.05, label="Keep colours", min_width=140)
+                    detail = gr.Slider(0, 1, 0, step=0.05, label="Keep fine detail")
+                with gr.Tab("Brush"):
+                    with gr.Row(elem_classes="pair"):
+                        stroke = gr.Slider(1, MAX_STROKE, 1, step=0.25, label="Stroke size", min_width=140)
+                        seed = gr.Number(
+                            0, precision=0, minimum=0, maximum=MAX_SEED, label="Brush (seed)", min_width=140
+                        )
+                    with gr.Row(elem_classes="pair"):
+                        method = gr.Dropdown(
+                            [(METHODS.get(name, name), name) for name in ("auto", *methods)],
+                            value="auto",
+                            label="Method",
+                            visible=len(methods) > 1,
+                            min_width=140,
+                        )
+                        another = gr.Checkbox(False, label="Another brush each time", min_width=140)
+                with gr.Tab("Mix"):
+                    mix = []
+                    for which in ("Second", "Third"):
+                        with gr.Row(elem_classes="pair"):
+                            mix += [
+                                gr.Dropdown([NOBODY, *choices], value="", label=f"{which} painter", min_width=140),
+                                gr.Slider(0, 1, 0.3, step=0.05, label="Share of the mix", min_width=140),
+                            ]
+                with gr.Tab("Regions") as regions_tab:
+                    with gr.Row(elem_classes="pair"):
+                        brushes = [
+                            gr.Dropdown(
+                                [NOBODY, *choices], value="", label=f"Who paints where it is {colour}", min_width=140
+                            )
+                            for colour in BRUSHES
+                        ]
+                    board = gr.ImageEditor(
+                        type="pil",
+                        label="Brush over the photo",
+                        show_label=False,
+                        sources=[],
+                        transforms=[],
+                        layers=False,
+                        brush=gr.Brush(colors=list(BRUSHES.values()), color_mode="fixed", default_size=40),
+                        eraser=gr.Eraser(default_size=40),
+                        buttons=[],
+                        height=340,
+                        placeholder="Choose a photo first",
+                        elem_id="painter-board",
+                    )
             with gr.Row(elem_classes="actions"):
-                go = gr.Button("Paint", variant="primary", size="lg", scale=3, min_width=110, elem_id="painter-go")
+                go = gr.Button(
+                    WORDS["to_painting"][1], variant="primary", size="lg", scale=3, min_width=110, elem_id="painter-go"
+                )
                 go_all = gr.Button("All styles", size="lg", scale=2, min_width=100, elem_id="painter-all")
                 stop = gr.Button(
-                    "Stop",
-                    variant="stop",
-                    size="lg",
-                    scale=1,
-                    min_width=70,
-                    visible=False,
-                    elem_id="painter-stop",
+                    "Stop", variant="stop", size="lg", scale=1, min_width=70, visible=False, elem_id="painter-stop"
                 )
         with gr.Column(scale=7, min_width=320, elem_classes="wall"):
-            result = gr.ImageSlider(
-                label="Photo and painting",
-                show_label=False,
-                height=520,
-                max_height=520,
-                interactive=False,
-                buttons=["fullscreen"],
-                elem_id="painter-result",
-            )
+            result = shared.comparison("painter-result")
             gallery = gr.Gallery(
                 label="All styles",
                 show_label=False,
                 columns=3,
-                height=520,
+                height=490,
                 object_fit="contain",
                 interactive=False,
                 buttons=["fullscreen"],
                 visible=False,
                 elem_id="painter-gallery",
             )
+            # A line of its own: a forecast that comes late must not stand where the run has reported.
+            outlook = gr.Markdown(elem_classes="status")
             status = gr.Markdown("Choose a photo, choose a style, paint.", elem_classes="status")
-            with gr.Row(elem_classes="take", visible=False) as take:
-                format = gr.Radio(shared.FORMATS, value="png", show_label=False, label="Format", container=False)
-                keep = gr.Checkbox(False, label="Keep EXIF and colour profile", container=False, min_width=200)
-                download = gr.Button("Download", min_width=110, elem_id="painter-download")
-            file = gr.DownloadButton(visible="hidden", elem_id="painter-file")
-    note = gr.Markdown(NOTE.format(styles[first].name), elem_classes="note")
+            take = sending.take("painter")
+    below = gr.Column()
+    note = gr.Markdown(say(NOTE, card=styles[first].name), elem_classes="note")
 
-    # --- events -----------------------------------------------------------------------------------------
+    # --- events: a handler takes {component: value} of what the tab knows, and gives back what changes ----
 
-    def look(path: str | None, style: str, method: str) -> Iterator[dict]:
+    options = {
+        "strength": strength,
+        "seed": seed,
+        "direction": direction,
+        "light": light,
+        "keep_colours": keep_colours,
+        "stroke": stroke,
+        "detail": detail,
+    }
+    choice = {photo, style, method, another, *options.values(), *mix, *brushes}
+
+    def ordered(given: dict) -> Order:
+        """What stands on the bench, but for the regions: their masks are asked for only when it is painted."""
+        return Order(
+            shared.needed(given[photo]),
+            given[style],
+            given[method],
+            shares(*((given[who], given[share]) for who, share in zip(mix[::2], mix[1::2], strict=True))),
+            tuple((given[who], None) for who in brushes if given[who]),
+            {name: given[component] for name, component in options.items()},
+        )
+
+    def forecast(given: dict, found: tuple[int, int]) -> str:
+        order, everyone = ordered(given), _offered(given[direction], given[method])
+        alone = replace(order, shares={}, regions=())
+        # Nets of one method cost the same: one of each is asked.
+        kinds = {entry.method: entry.style for entry in everyone.values()}
+        counts = Counter(entry.method for entry in everyone.values())
+        total = sum(count * replace(alone, style=kinds[kind]).seconds(found) for kind, count in counts.items())
+        one, every = (shared.duration(max(0.1, s)) for s in (order.seconds(found), total))
+        return say(
+            "{size} · takes about {one}, all {count} styles {every}",
+            size=shared.size(found), one=one, count=len(everyone), every=every,
+        )  # fmt: skip
+
+    def look(given: dict) -> Iterator[dict]:
         """Reads a picture as soon as it is chosen, so that a bad one is said before anybody waits for it."""
-        yield {size: None, status: ""}
+        path = given[photo]
+        brushing = given[on_board] is not None
+        yield {size: None, outlook: "", status: ""} | ({board: None, on_board: ""} if brushing else {})
         if path:
             with shared.sentences():
-                found = pictures.open(path).size
-                yield {size: found, status: _forecast(found, style, method)}
+                picture = pictures.open(path)
+                told = {size: picture.size, outlook: forecast(given, picture.size)}
+                yield told | (spread(path, picture) if brushing else {})
 
-    def foresee(size_: tuple[int, int] | None, style: str, method: str) -> dict:
+    def foresee(given: dict) -> str:
+        if not given[size]:
+            return gr.skip()
+        try:
+            with shared.sentences():
+                return forecast(given, given[size])
+        except gr.Error as error:  # a wish in the making: said quietly
+            return error.message
+
+    def point_out(style_: str, method_: str, direction_: str) -> dict:
         with shared.sentences():
-            told = {thumbnails: gr.Gallery(selected_index=names.index(style))}
-            told[note] = NOTE.format(load.pick(style, method))
-            return told | {status: _forecast(size_, style, method)} if size_ else told
+            told = {thumbnails: gr.Gallery(selected_index=list(_offered(direction_)).index(style_))}
+            return told | {note: say(NOTE, card=load.pick(style_, method_))}
 
-    def begin(event: gr.SelectData) -> str:
-        return str(examples[event.index])
+    def turn(direction_: str, style_: str, *others_: str) -> dict:
+        """The other direction: what it begins with, and who can do it."""
+        offered = _offered(direction_)
+        now = style_ if style_ in offered else next(iter(offered))
+        label, verb = WORDS[direction_]
+        known = [(say(NOBODY[0]), NOBODY[1]), *_choices(offered)]
+        others = [gr.Dropdown(choices=known, value=other if other in offered else "") for other in others_]
+        return {
+            photo: gr.Image(label=say(label)),
+            go: gr.Button(say(verb)),
+            strip: gr.Gallery(shared.titled(EXAMPLES[direction_]), visible=bool(EXAMPLES[direction_])),
+            thumbnails: gr.Gallery(_thumbnails(offered), selected_index=list(offered).index(now)),
+            style: gr.Dropdown(choices=_choices(offered), value=now),
+            **dict(zip((*mix[::2], *brushes), others, strict=True)),
+        }
 
-    def point(event: gr.SelectData) -> str:
-        return names[event.index]
+    def spread(path: str, picture: Image.Image) -> dict:
+        return {board: pictures.opaque(pictures.thumbnail(picture, BOARD)), on_board: path}
 
-    def show(path: str | None, style: str, method: str, strength: float, seed_: int, another_: bool) -> Iterator[dict]:
+    def lay_out(path: str | None, there: str | None) -> dict:
+        """The photo onto the board, the first time that somebody wants to brush."""
+        if not path or path == there:
+            return {on_board: there or ""}
+        with shared.sentences(), shared.decoding:
+            return spread(path, pictures.open(path))
+
+    def with_regions(given: dict) -> Order:
+        masks = shared.brushed(given[board], list(BRUSHES.values()))
+        marked = zip(BRUSHES, (given[who] for who in brushes), masks, strict=True)
+        return replace(ordered(given), regions=regions(*marked))
+
+    def show(given: dict) -> Iterator[dict]:
         with shared.sentences():
-            source, task = _needed(path), _task(style, method)
-            used = secrets.randbelow(MAX_SEED) if another_ else seed_
-            yield {
-                seed: used,
-                status: "Painting …",
-                stop: gr.Button(visible=True),
-                take: gr.Row(visible=False),
-                result: gr.ImageSlider(visible=True),
-                gallery: gr.Gallery(visible=False),
-            }
-            original = pictures.open(source)
-            start = time.perf_counter()
-            for snapshot in task.run(original, strength=strength, seed=used):
+            yield from work([with_regions(given)], given)
+
+    def show_all(given: dict) -> Iterator[dict]:
+        with shared.sentences():
+            order = replace(ordered(given), shares={}, regions=())
+            everyone = _offered(given[direction], given[method])
+            yield from work([replace(order, style=name) for name in everyone], given, gallery)
+
+    def work(todo: list[Order], given: dict, wall: gr.Gallery | None = None) -> Iterator[dict]:
+        """Carries orders out: one of them onto the slider, several into the gallery."""
+        used = secrets.randbelow(MAX_SEED) if given[another] else given[seed]
+        todo = [replace(order, options=order.options | {"seed": used}) for order in todo]
+        yield {
+            seed: used,
+            status: say("Working …"),
+            stop: gr.Button(visible=True),
+            take.row: gr.Row(visible=False),
+            result: gr.ImageSlider(visible=not wall),
+            gallery: gr.Gallery([], visible=bool(wall)),
+            # Now, since one of several may be chosen before all are done, or after a stop.
+            orders: todo,
+            made: todo[0] if not wall else None,
+        }
+        original = pictures.open(todo[0].source)
+        start = time.perf_counter()
+        done = []
+        for order in todo:
+            for snapshot in order.run(original):
                 if snapshot.image is None:
-                    yield {status: f"Painting, {snapshot.done} of {snapshot.total} tiles …"}
-            taken = time.perf_counter() - start
-            name = _name(source, style)
+                    done_ = {"done": snapshot.done, "total": snapshot.total}
+                    yield {status: say("{label}, {done} of {total} tiles …", label=order.label, **done_)}
+            done.append((shared.preview(snapshot.image, order.file), order.label))
+            if wall:
+                told = say("{done} of {total} styles …", done=len(done), total=len(todo))
+                yield {gallery: done, status: told}
+        taken = shared.duration(time.perf_counter() - start)
+        told = say("{size} · brush {seed} · made in {taken}", size=shared.size(original.size), seed=used, taken=taken)
+        if wall:
             yield {
-                result: (shared.preview(original, name), shared.preview(snapshot.image, name)),
-                status: f"**{styles[style].label}** · {_size(original.size)} · brush {used} · "
-                f"painted in {shared.duration(taken)}",
-                made: {"source": source, "style": style, "method": method, "strength": strength, "seed": used},
-                take: gr.Row(visible=True),
+                status: say("**{count} styles** · {told} · choose one to download it", count=len(todo), told=told),
                 stop: gr.Button(visible=False),
             }
+            return
+        yield {
+            result: (shared.preview(original, todo[0].file), done[0][0]),
+            status: f"**{todo[0].label}** · {told}",
+            take.row: gr.Row(visible=True),
+            stop: gr.Button(visible=False),
+        }
 
-    def show_all(path: str | None, strength: float, seed_: int, another_: bool) -> Iterator[dict]:
-        with shared.sentences():
-            source = _needed(path)
-            used = secrets.randbelow(MAX_SEED) if another_ else seed_
-            yield {
-                seed: used,
-                status: "Painting …",
-                stop: gr.Button(visible=True),
-                take: gr.Row(visible=False),
-                result: gr.ImageSlider(visible=False),
-                gallery: gr.Gallery([], visible=True),
-                # Now, since one of them may be chosen before all are done, or after a stop.
-                made: {"source": source, "style": None, "method": "auto", "strength": strength, "seed": used},
-            }
-            original = pictures.open(source)
-            start = time.perf_counter()
-            done = []
-            for name, entry in styles.items():
-                for snapshot in _task(name).run(original, strength=strength, seed=used):
-                    if snapshot.image is None:
-                        yield {status: f"{entry.label}, {snapshot.done} of {snapshot.total} tiles …"}
-                done.append((shared.preview(snapshot.image, _name(source, name)), entry.label))
-                yield {gallery: done, status: f"{len(done)} of {len(styles)} styles …"}
-            taken = shared.duration(time.perf_counter() - start)
-            yield {
-                status: f"**{len(styles)} styles** · {_size(original.size)} · brush {used} · "
-                f"painted in {taken} · choose one to download it",
-                stop: gr.Button(visible=False),
-            }
+    def make(given: dict, path: str, *saving: object) -> several.Steps:
+        brush = secrets.randbelow(MAX_SEED) if given[another] else given[seed]
+        return sending.made(with_regions(given | {photo: path, seed: brush}), *saving)
 
-    def choose(made_: dict | None, event: gr.SelectData) -> dict:
+    def settle(told: Recipe) -> tuple[dict, list[str]]:
+        """The controls as a recipe has them; regions are left out, since their masks are not in it."""
+        first_, *rest = told.nets[0]
+        method_, style_ = recipes.checkpoint(first_.name)
+        whole = sum(net.share for net in told.nets[0])
+        wanted = {options[name]: value for name, value in told.options.items() if name in options}
+        best = load.styles().get(style_)
+        wanted |= {style: style_, method: "auto" if best and best.method == method_ else method_, another: False}
+        wanted |= dict.fromkeys((*mix[::2], *brushes), "")
+        for net, who, share in zip(rest, mix[::2], mix[1::2], strict=False):
+            wanted |= {who: recipes.checkpoint(net.name)[1], share: net.share / whole}
+        changes, lost = recipes.fitting(wanted)
+        return changes, lost + [say("further painters")] * (len(rest) > len(mix) // 2)
+
+    def choose(orders_: list[Order], event: gr.SelectData) -> dict:
         """A painting of the gallery becomes the one to download, and its style the chosen one."""
-        name = names[event.index]
-        if not made_:
-            return {style: name}
-        return {style: name, made: made_ | {"style": name}, take: gr.Row(visible=True)}
-
-    def fetch(made_: dict | None, format_: str, keep_: bool) -> Iterator[dict]:
-        """Paints again: the same pixels, and nothing has to be kept of paintings that nobody takes home."""
-        with shared.sentences():
-            if not made_:
-                raise gr.Error("There is no painting to download: paint one first.")
-            yield {status: "Writing the file …"}
-            task = _task(made_["style"], made_["method"])
-            for snapshot in task.run(made_["source"], strength=made_["strength"], seed=made_["seed"]):
-                if snapshot.image is None:
-                    yield {status: f"Writing the file, {snapshot.done} of {snapshot.total} tiles …"}
-            name = _name(made_["source"], made_["style"])
-            path = shared.write(snapshot.image, name, format_, metadata=keep_)
-            yield {file: gr.DownloadButton(value=path), status: f"{Path(path).name}, {_bytes(path)}"}
+        order = orders_[event.index]
+        return {style: order.style, made: order, take.row: gr.Row(visible=True)}
 
     private = {"api_visibility": "private"}
+    quiet = {"show_progress": "hidden", **private}
     model = shared.MODEL | private
-    photo.change(look, [photo, style, method], [size, status], show_progress="hidden", **shared.LOOK, **private)
+    photo.change(look, choice | {on_board}, [size, outlook, status, board, on_board], **shared.LOOK, **quiet)
+    priced = [style, method, direction, stroke, *mix, *brushes]
     gr.on(
-        [style.change, method.change],
+        [component.change for component in priced],
         foresee,
-        [size, style, method],
-        [thumbnails, note, status],
-        show_progress="hidden",
-        **shared.LOOK,
-        **private,
+        choice | {size},
+        outlook,
+        trigger_mode="always_last",
+        **shared.AT_ONCE,
+        **quiet,
     )
-    strip.select(begin, None, photo, queue=False, **private)
-    thumbnails.select(point, None, style, queue=False, **private)
-    shown = [made, result, gallery, take, status, seed, stop]
-    single = go.click(show, [photo, style, method, strength, seed, another], shown, show_progress_on=result, **model)
-    every = go_all.click(show_all, [photo, strength, seed, another], shown, show_progress_on=gallery, **model)
+    gr.on(
+        [style.change, method.change], point_out, [style, method, direction], [thumbnails, note], queue=False, **quiet
+    )
+    direction.change(
+        turn,
+        [direction, style, *mix[::2], *brushes],
+        [photo, go, strip, thumbnails, style, *mix[::2], *brushes],
+        **shared.AT_ONCE,
+        **quiet,
+    )
+    regions_tab.select(lay_out, [photo, on_board], [board, on_board], **shared.AT_ONCE, **quiet)
+    strip.select(_example, direction, photo, queue=False, **private)
+    thumbnails.select(_pointed, direction, style, queue=False, **private)
+    shown = [orders, made, result, gallery, take.row, status, seed, stop]
+    single = go.click(show, choice | {board}, shown, show_progress="hidden", **model)
+    every = go_all.click(show_all, choice, shown, show_progress="hidden", **model)
     for event in (single, every):
         event.then(lambda: gr.Button(visible=False), None, stop, queue=False, **private)  # after an error too
-    stop.click(
-        lambda: (gr.Button(visible=False), "Stopped."),
-        None,
-        [stop, status],
-        cancels=[single, every],
-        queue=False,
-        **private,
-    )
-    gallery.select(choose, made, [style, made, take], queue=False, **private)
-    download.click(fetch, [made, format, keep], [file, status], show_progress="hidden", **model).success(
-        None, js=TAKE_FILE, **private
-    )
+    shared.stoppable(stop, status, [single, every])
+    gallery.select(choose, orders, [style, made, take.row], queue=False, **private)
+
+    with below:
+        several.panel("painter", choice | {board}, make, "painted.zip")
 
     # The API. Its events have buttons that nobody sees, and the components above say what may be given.
     picture = gr.Image(format="png", visible=False, label="Painting")
     pictures_ = gr.Gallery(visible=False, label="Paintings")
+    masks = [shared.photo(visible=False, label=f"Mask of a region, {colour}") for colour in BRUSHES]
     gr.Button(visible=False).click(
-        paint, [photo, style, method, strength, seed, format, keep], picture, api_name="paint", **shared.MODEL
+        paint,
+        [photo, style, method, strength, seed, take.format, take.keep, direction, light, keep_colours, stroke, detail,
+         *mix, *(part for pair in zip(brushes, masks, strict=True) for part in pair), take.recipe],
+        picture,
+        api_name="paint",
+        **shared.MODEL,
+    )  # fmt: skip
+    gr.Button(visible=False).click(
+        paint_all, [photo, strength, seed, take.recipe], pictures_, api_name="paint_all", **shared.MODEL
     )
-    gr.Button(visible=False).click(paint_all, [photo, strength, seed], pictures_, api_name="paint_all", **shared.MODEL)
+    settable = [style, method, another, *options.values(), *mix, *brushes]
+    return sending.port(photo, take, made, status, settle=settle, controls=settable)
 
 
-def _needed(path: str | None) -> str:
-    if not path:
-        raise gr.Error("There is no photo yet: choose one, or one of the examples.", title="No photo")
-    return path
+def _offered(direction: str, method: str = "auto") -> dict[str, load.Entry]:
+    """The styles that there are in a direction."""
+    return load.styles(TWO_WAYS if direction == "to_photo" else method)
 
 
-def _task(style: str, method: str = "auto") -> Painter:
-    return shared.task(load.pick(style, method))
+def _choices(styles: dict[str, load.Entry]) -> list[tuple[str, str]]:
+    return [(say(entry.label), style) for style, entry in styles.items()]
 
 
-def _forecast(size: tuple[int, int], style: str, method: str) -> str:
-    seconds, styles = _task(style, method).seconds(*size), len(load.styles())
-    one, every = (shared.duration(max(0.1, s)) for s in (seconds, seconds * styles))
-    return f"{_size(size)} · painting it takes about {one}, in all {styles} styles {every}"
+def _thumbnails(styles: dict[str, load.Entry]) -> list[tuple[str, str]]:
+    return [(shared.thumbnail(entry), say(entry.label)) for entry in styles.values()]
 
 
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[0]} × {size[1]}"
+def _example(direction: str, event: gr.SelectData) -> str:
+    return str(EXAMPLES[direction][event.index])
 
 
-def _name(source: str, style: str) -> str:
-    return f"{Path(source).stem[:80]} {style}"
-
-
-def _bytes(path: str) -> str:
-    size = Path(path).stat().st_size
-    return f"{size / 1e6:.1f} MB" if size > 1e6 else f"{size / 1e3:.0f} kB"
+def _pointed(direction: str, event: gr.SelectData) -> str:
+    return list(_offered(direction))[event.index]
