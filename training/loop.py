@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import os
 import shutil
 import sys
 import time
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,8 +32,15 @@ class ConfigError(ValueError):
     """A setting that does not exist or does not fit; the message says which and what would."""
 
 
-def parse(config: type[C], argv: list[str] | None, presets: dict[str, dict[str, Any]] | None = None) -> C:
+def parse(
+    config: type[C],
+    argv: list[str] | None,
+    presets: dict[str, dict[str, Any]] | None = None,
+    translate: Callable[[dict, dict], dict] | None = None,
+) -> C:
     """Build a dataclass from defaults, then ``--preset NAME``, then ``--config FILE.json``, then flags.
+
+    ``translate(settings, flags)`` makes our settings of those of a JSON file that has other names for them.
 
     Every field is a flag (``--learning-rate 1e-3``); tuples take several values, dicts take JSON, booleans
     take ``--flag`` and ``--no-flag``.
@@ -62,9 +70,10 @@ def parse(config: type[C], argv: list[str] | None, presets: dict[str, dict[str, 
     values: dict[str, Any] = dict(presets[preset]) if presets and preset else {}
     if path:
         try:
-            values |= dict(json.loads(path.read_text()))
+            settings = dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise ConfigError(f"{path.name} can't be read as JSON settings ({error}); check the file.") from error
+        values |= translate(settings, flags) if translate else settings
     for name, value in values.items():
         if name not in hints:
             raise ConfigError(f"{name!r} is no setting of this trainer; see --help for the list.")
@@ -102,8 +111,11 @@ def exit_status(main: Any) -> int:
 
 
 def accelerator(out: Path, *, seed: int, mixed_precision: str = "no", tracker: str = "tensorboard") -> Accelerator:
-    """Seed everything and set up accelerate; ``tracker`` is "tensorboard", "trackio", ... or "none"."""
+    """Seed everything and set up accelerate; ``tracker`` is "tensorboard", "trackio", ... or "none". A precision of
+    "auto" is the format in which this machine runs nets fastest (`artcore.runtime`)."""
     runtime.tune_malloc()  # twice the speed on two cores
+    if mixed_precision == "auto":
+        mixed_precision = "bf16" if runtime.setup().dtype is torch.bfloat16 else "no"
     out.mkdir(parents=True, exist_ok=True)
     made = Accelerator(
         mixed_precision=mixed_precision,
@@ -170,19 +182,32 @@ def record(out: Path, accelerator: Accelerator, config: Any, progress: Progress,
         "torch": torch.__version__,
     }
     settings = dataclasses.asdict(config)
+    if settings.get("mixed_precision") == "auto":
+        settings["mixed_precision"] = accelerator.mixed_precision
     text = json.dumps({**known, **facts, "config": settings}, indent=2, default=str)
     (out / "training.json").write_text(text + "\n")
 
 
 def resume(accelerator: Accelerator, out: Path) -> bool:
-    """Load the checkpoint of ``out`` if there is one: weights, optimisers, EMA, step, random state."""
+    """Load the checkpoint of ``out`` if there is one: weights, optimisers, EMA, step, random state.
+
+    Raises:
+        ConfigError: it was made with other nets than these.
+    """
     kept, old = out / "checkpoint", out / "checkpoint.old"
     if accelerator.is_main_process and old.is_dir() and not kept.exists():
         old.rename(kept)  # killed between the two renames of `checkpoint`
     accelerator.wait_for_everyone()
     if not kept.is_dir():
         return False
-    accelerator.load_state(str(kept))
+    try:
+        accelerator.load_state(str(kept))
+    except (RuntimeError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise ConfigError(
+            f"The checkpoint in {out} does not fit these settings ({reason}); go on with the settings that it was "
+            "made with, or give another out."
+        ) from error
     return True
 
 
@@ -229,3 +254,23 @@ def save_grid(path: Path, rows: list[torch.Tensor]) -> torch.Tensor:
     sheet = make_grid(torch.cat([row.detach().float().cpu() for row in rows]), nrow=len(rows[0]), padding=2)
     save_image(sheet, path)
     return sheet
+
+
+SCHEDULES = ("cosine", "step", "linear", "constant")
+
+
+def rate(schedule: str, step: int, steps: int, warmup: int = 0) -> float:
+    """Learning rate at a step, as a share of the configured one: warm-up, then "cosine", "step" (halved four
+    times), "linear" (held for half of the steps, then down to nothing, as in Zhu et al. 2017) or "constant"."""
+    if schedule not in SCHEDULES:
+        raise ConfigError(f"schedule is {schedule!r}; choose from {', '.join(SCHEDULES)}.")
+    if step < warmup:
+        return (step + 1) / warmup
+    done = step / max(1, steps)
+    if schedule == "constant":
+        return 1.0
+    if schedule == "step":
+        return 0.5 ** int(done * 5)
+    if schedule == "linear":
+        return min(1.0, 2 * (1 - done))
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(done * math.pi))

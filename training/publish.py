@@ -1,8 +1,9 @@
 """Publish a trained checkpoint: `python -m training.publish FOLDER org/name`, or `FOLDER --local NAME`.
 
-Both reload it the way a visitor will, paint the sample pictures, compute the score card, write the model card
+Both reload it the way a visitor will, make the sample pictures, compute the score card, write the model card
 and the entry of weights/catalog.json. The first pushes to the Hub (log in with `hf auth login`, or HF_TOKEN)
-and pins the commit; the second installs it into weights/NAME, from where it ships.
+and pins the commit; the second installs it into weights/NAME, from where it ships. `--check FOLDER ...` audits what
+ships, as CI does; `--score FOLDER ...` writes the small score into cards anew.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import json
 import os
 import re
 import shutil
-import struct
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -24,9 +25,8 @@ from huggingface_hub import constants
 from artcore import cards, hub, load
 from artcore.models.encoder import ArtEncoder
 
-LARGEST = 10_000_000  # bytes of a checkpoint that ships
 LICENCE = "research use"
-STORED = {"F32": "float32", "F16": "float16"}
+STORED = {"F32": "float32", "F16": "float16"}  # what a safetensors file calls them
 
 
 class PublishError(ValueError):
@@ -43,26 +43,31 @@ def publish(
     private: bool | None = None,
     tag: str | None = None,
     data: Path | None = None,
+    remarks: dict | None = None,
 ) -> load.Entry:
-    """Pushes a painter to a Hub repository as one commit, pictures and card included, and pins that commit.
+    """Pushes a checkpoint to a Hub repository as one commit, pictures and card included, and pins that commit.
 
     name: its catalog name ("stylenet.vangogh"; by default the repository's). label and licence: for people,
-    by default what the catalog says already. data: a folder for the full score. The tensors go up in the
-    precision that they are stored in. Returns the entry as it is written to weights/catalog.json.
+    by default what the catalog says already. data: a folder for the full score. remarks: note, compared,
+    baseline and also for the card (`artcore.cards.make`). The tensors go up in the precision that they are stored in.
+    Returns the entry as it is written to weights/catalog.json.
 
     Raises ValueError (PublishError, CardError, HubError, LoadError) before the catalog is touched.
     """
     if repo.count("/") != 1:
         raise PublishError(f"{repo!r} is no Hub repository: write it like org/name.")
     folder, name = _checkpoint(folder), name or repo.rpartition("/")[2]
-    _check_name(name)
+    net, kind = _kind(folder)
+    if kind == "features":
+        raise PublishError("An encoder only ships with artcore: install it with --local encoder.")
+    _check_name(name, kind)
     known = load.catalog().get(name)
     label, licence = _words(name, label, licence, known)
-    task, (kind, _) = load.load(folder), load.TASKS[hub.architecture(folder)]
+    task = load.load(folder)
     with tempfile.TemporaryDirectory() as place:
         stage, dtype = Path(place), _stored(folder / hub.WEIGHTS)
         # The net is loaded again: the task's own is in the number format of this machine.
-        model = kind.from_pretrained(folder)
+        model = net.from_pretrained(folder)
         model.save_pretrained(stage, dtype=dtype)
         digest = _sha256(stage / hub.WEIGHTS)
         if known and known.path and known.sha256 != digest:
@@ -72,7 +77,15 @@ def publish(
             )
         record = cards.read_record(folder)
         cards.make(
-            stage, task, name=name, source=repo, label=label, licence=licence, record=record, data=data
+            stage,
+            task,
+            name=name,
+            source=repo,
+            label=label,
+            licence=licence,
+            record=record,
+            data=data,
+            **(remarks or {}),
         )
         commit = model.push_to_hub(
             repo,
@@ -84,7 +97,7 @@ def publish(
         )
     entry = load.Entry(
         name,
-        "painter",
+        kind,
         label,
         folder=known.folder if known and known.path else None,
         sha256=digest,
@@ -103,6 +116,7 @@ def install(
     label: str | None = None,
     licence: str | None = None,
     data: Path | None = None,
+    remarks: dict | None = None,
 ) -> load.Entry:
     """Installs a checkpoint into weights/<name> with its card and pictures: what the next release ships.
 
@@ -112,14 +126,13 @@ def install(
     Raises ValueError (PublishError, CardError, HubError, LoadError).
     """
     folder = _checkpoint(folder)
-    features = hub.architecture(folder) == ArtEncoder.__name__
-    if not features:
-        _check_name(name)
-    elif not re.fullmatch(r"[a-z0-9_]+", name):
-        raise PublishError(f"{name!r} is no name for an encoder: call it encoder.")
-    if (size := (folder / hub.WEIGHTS).stat().st_size) > LARGEST:
+    kind = _kind(folder)[1]
+    features = kind == "features"
+    _check_name(name, kind)
+    most = cards.LARGEST_OF.get(kind, cards.LARGEST)
+    if (size := (folder / hub.WEIGHTS).stat().st_size) >= most:
         raise PublishError(
-            f"The checkpoint has {size / 1e6:.1f} MB and {LARGEST / 1e6:.0f} MB may ship: save it with "
+            f"The checkpoint has {size / 1e6:.1f} MB and less than {most / 1e6:.0f} MB may ship: save it with "
             "dtype='float16', or train a smaller net."
         )
     known = load.catalog().get(name)
@@ -135,10 +148,18 @@ def install(
             shutil.copyfile(folder / file, stage / file)
         record = cards.read_record(folder)
         if features:
-            cards.make_encoder(stage, source=f"weights/{name}", licence=licence, record=record)
+            cards.make_encoder(stage, source=f"weights/{name}", licence=licence, record=record, data=data)
         else:
             cards.make(
-                stage, task, name=name, source=name, label=label, licence=licence, record=record, data=data
+                stage,
+                task,
+                name=name,
+                source=name,
+                label=label,
+                licence=licence,
+                record=record,
+                data=data,
+                **(remarks or {}),
             )
         if home.exists():
             home.rename(Path(place) / "old")
@@ -148,7 +169,7 @@ def install(
     same = known is not None and known.sha256 == digest
     entry = load.Entry(
         name,
-        "features" if features else "painter",
+        kind,
         label,
         folder=name,
         sha256=digest,
@@ -160,22 +181,59 @@ def install(
     return entry
 
 
+def check(folders: Sequence[Path] = ()) -> Iterator[str]:
+    """A sentence for each fault of checkpoint folders (`artcore.cards.audit`), by default of all that weights/ holds
+    and the catalog names. A folder in weights/ has to be in the catalog, and to be what it says there."""
+    catalog, home = load.catalog(), load.weights().resolve()
+    entries = {entry.folder: entry for entry in catalog.values() if entry.folder}
+    if not folders:
+        folders = sorted({p for p in home.iterdir() if p.is_dir()} | {home / name for name in entries})
+    for folder in map(Path, folders):
+        inside = folder.resolve().parent == home
+        entry = entries.get(folder.resolve().name) if inside else None
+        if inside and entry is None:
+            yield f"{folder.name}: it is in weights/ and not in the catalog: install it with --local, or take it away."
+        for fault in cards.audit(folder, entry):
+            yield f"{folder.name}: {fault}"
+
+
+def score(folder: Path) -> None:
+    """Writes the small score of a checkpoint folder, on the committed example pictures, into its card anew.
+
+    Raises ValueError (PublishError, CardError, HubError).
+    """
+    folder = _checkpoint(folder)
+    if not (folder / cards.CARD).is_file():
+        raise PublishError(f"{folder} has no {cards.CARD}: publish it first, with --local or to the Hub.")
+    cards.rescore(folder, folder.name, load.load(folder), cards.KINDS[_kind(folder)[1]])
+
+
 def _checkpoint(folder: Path) -> Path:
     """The folder of the checkpoint itself: a run's folder holds it as model/."""
     folder = Path(folder).expanduser()
     for candidate in (folder, folder / "model"):
         if (candidate / hub.CONFIG).is_file() and (candidate / hub.WEIGHTS).is_file():
             return candidate
-    raise PublishError(
-        f"{folder} holds no {hub.CONFIG} and {hub.WEIGHTS}: give the folder that the trainer wrote."
-    )
+    raise PublishError(f"{folder} holds no {hub.CONFIG} and {hub.WEIGHTS}: give the folder that the trainer wrote.")
 
 
-def _check_name(name: str) -> None:
-    if name.partition(".")[0] not in load.METHODS or not re.fullmatch(r"[a-z0-9]+\.[a-z0-9_]+", name):
-        raise PublishError(
-            f"{name!r} is no name of a painter: give one like stylenet.vangogh (--name where you push)."
-        )
+def _kind(folder: Path) -> tuple[type[hub.ArtModel], str]:
+    """The class of the net, and what the catalog says of it as "task"."""
+    name = hub.architecture(folder)
+    if name not in load.TASKS:
+        raise PublishError(f"{folder} holds weights of {name}, which is no task: only nets of a task are published.")
+    net, task = load.TASKS[name]
+    return net, "features" if net is ArtEncoder else cards.kind(task)
+
+
+def _check_name(name: str, kind: str) -> None:
+    if kind == "features":
+        if not re.fullmatch(r"[a-z0-9_]+", name):
+            raise PublishError(f"{name!r} is no name for an encoder: call it encoder.")
+        return
+    its = cards.KINDS[kind]
+    if name.partition(".")[0] not in its.METHODS or not re.fullmatch(r"[a-z0-9]+\.[a-z0-9_]+", name):
+        raise PublishError(f"{name!r} is no name of {its.TITLE}: give one like {its.NAME} (--name where you push).")
 
 
 def _words(name: str, label: str | None, licence: str | None, known: load.Entry | None) -> tuple[str, str]:
@@ -185,16 +243,26 @@ def _words(name: str, label: str | None, licence: str | None, known: load.Entry 
 
 
 def _stored(weights: Path) -> str:
-    """The precision in which a file holds its tensors, out of the header of the safetensors format."""
-    with weights.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
-    kinds = {t["dtype"] for key, t in header.items() if key != "__metadata__"} & STORED.keys()
+    """The precision in which a file holds its tensors."""
+    kinds = cards.stored(weights.read_bytes()) & STORED.keys()
     return STORED[kinds.pop()] if len(kinds) == 1 else "float32"
 
 
 def _sha256(file: Path) -> str:
     return sha256(file.read_bytes()).hexdigest()
+
+
+def _runs(file: Path | None) -> list[dict]:
+    """The trainings of a file that `python -m artcore cards --model --json` wrote."""
+    if file is None:
+        return []
+    try:
+        runs = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PublishError(
+            f"{file.name} can't be read ({error}): write it with `python -m artcore cards FOLDER --model RUN --json`."
+        ) from error
+    return runs if isinstance(runs, list) else [runs]
 
 
 def _write_entry(entry: load.Entry) -> None:
@@ -221,42 +289,69 @@ def use_endpoint(url: str) -> None:
     constants.HF_HUB_DISABLE_XET = True
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Publishes or installs one checkpoint; 0 when it went well, 2 with one sentence when not."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.publish", description="Publish a trained checkpoint."
-    )
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training.publish", description="Publish a trained checkpoint.")
     parser.add_argument(
-        "folder", type=Path, help="what the trainer wrote: a run's folder, or the model/ in it"
+        "folder", type=Path, nargs="?", help="what the trainer wrote: a run's folder, or the model/ in it"
     )
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("repo", nargs="?", help="Hub repository, org/name; made if absent")
     where.add_argument("--local", metavar="NAME", help="install into weights/NAME instead (stylenet.vangogh)")
+    where.add_argument(
+        "--check",
+        type=Path,
+        nargs="*",
+        metavar="FOLDER",
+        help="audit folders (default: all of weights/); 1 for a fault",
+    )
+    where.add_argument("--score", type=Path, nargs="+", metavar="FOLDER", help="write the small score into cards anew")
     parser.add_argument("--name", help="catalog name of what is pushed (default: the repository's)")
-    parser.add_argument(
-        "--label", help="the name that people read (default: the catalog's, or made from the name)"
-    )
+    parser.add_argument("--label", help="the name that people read (default: the catalog's, or made from the name)")
     parser.add_argument("--licence", help=f"of the weights (default: the catalog's, or {LICENCE!r})")
+    parser.add_argument("--data", type=Path, help="folder of pictures, for the full score: see `artcore cards --help`")
     parser.add_argument(
-        "--data", type=Path, help="folder with photos/, painters/ and styles/, for the full score"
-    )
+        "--also", action="append", metavar="ROW",
+        help="a line of the README.md in --data for the card, by its first cell: what it was trained on besides",
+    )  # fmt: skip
+    parser.add_argument("--note", help="what there is to say about it, in Markdown, for its card")
+    parser.add_argument("--compared", type=Path, help="a picture of before and after, for its card")
     parser.add_argument(
-        "--private", action="store_true", default=None, help="nobody else sees the repository"
+        "--baseline", type=Path, help="trainings to compare with: what `artcore cards --model --json` wrote"
     )
+    parser.add_argument("--private", action="store_true", default=None, help="nobody else sees the repository")
     parser.add_argument("--tag", help="set on the new commit, for instance v1")
     parser.add_argument("--endpoint", help="another Hub than huggingface.co")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Publishes or installs a checkpoint, or audits many; 0 when it went well, 1 for faults, 2 with one sentence."""
+    parser = _parser()
     args = parser.parse_args(argv)
+    if args.check is None and args.score is None and args.folder is None:
+        parser.error("say which folder to publish")
     words = {"label": args.label, "licence": args.licence, "data": args.data}
     try:
-        if args.local:
+        remarks = {"note": args.note, "compared": args.compared, "baseline": _runs(args.baseline)}
+        remarks["also"] = args.also
+        words["remarks"] = {k: v for k, v in remarks.items() if v}
+        if args.check is not None:
+            faults = list(check(args.check))
+            for fault in faults:
+                print(fault, file=sys.stderr)
+            print(f"{len(faults)} faults." if faults else "Fit to ship.")
+            return 1 if faults else 0
+        if args.score:
+            for folder in args.score:
+                score(folder)
+                print(f"{folder} has its small score.", flush=True)
+        elif args.local:
             entry = install(args.folder, args.local, **words)
             print(f"weights/{entry.folder} is installed, and in weights/catalog.json as {entry.name}.")
         else:
             if args.endpoint:
                 use_endpoint(args.endpoint)
-            entry = publish(
-                args.folder, args.repo, name=args.name, private=args.private, tag=args.tag, **words
-            )
+            entry = publish(args.folder, args.repo, name=args.name, private=args.private, tag=args.tag, **words)
             print(f"{entry.repo} is published; the catalog pins {entry.name} to {entry.revision}.")
     except ValueError as error:  # all our errors are ValueErrors of one sentence
         print(f"publish: {error}", file=sys.stderr)

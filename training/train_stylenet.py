@@ -24,17 +24,15 @@ from torch.nn import functional as F
 
 from artcore import perceptual
 from artcore.hub import ArtModel
-from artcore.models.encoder import ArtEncoder
 from artcore.models.stylenet import StyleNet, StyleTransferNetwork
 from training import loop
-from training.adversarial import PatchDiscriminator, augment, least_squares
-from training.data import SUFFIXES, DataError, Pictures, batch, find_pictures, locate, prefetch, split
+from training.adversarial import PatchDiscriminator, augment, least_squares, train_judge
+from training.data import SUFFIXES, DataError, Pictures, batch, find_pictures, locate, prefetch, split, squares
+from training.losses import Losses, feature_net, layer_weights, pair
 
 ARCHITECTURES = {"StyleNet": StyleNet, "StyleTransferNetwork": StyleTransferNetwork}
 
 _DOCUMENT_LAYERS = ("r1_1", "r2_1", "r3_1", "r4_1", "r5_1")
-# The fifth block exists in VGG-19 only: the ArtEncoder has four, so its deepest layer stands in.
-_STAND_IN = {"r5_1": "r4_2", "r5_2": "r4_2"}
 
 
 def _document_001(layer_weights: tuple[float, ...], **changes: object) -> dict:
@@ -61,6 +59,25 @@ def _document_001(layer_weights: tuple[float, ...], **changes: object) -> dict:
 
 PRESETS: dict[str, dict] = {
     "document-001-original": _document_001((1.0, 0.8, 0.4, 0.2, 0.2), style_weight=1e5, tv_weight=1e-6, epochs=500),
+    # A painter out of twenty paintings and a painter that there is, in minutes: all of the colour that they have, less
+    # of the photo, strokes of paintings that are enlarged less; nothing holds the net to the average of many.
+    "finetune": {
+        "init": "weights/stylenet.vangogh",
+        "steps": 300,
+        "warmup": 20,
+        "content_weight": 0.08,
+        "swd_weight": 4.0,
+        "tv_weight": 0.75,
+        "colour_weight": 1.0,
+        "layout_weight": 1.0,
+        "recolour": 0.1,
+        "candidates": 4,
+        "painting_zoom": (1.5, 2.5),
+        "noise_gain": 0.35,
+        "mixed_precision": "auto",
+        "checkpoint_every": 50,
+        "sample_every": 50,
+    },
     "document-001-improved": _document_001((0.2, 0.2, 0.4, 0.3, 0.2), style_weight=1e12, tv_weight=1e-2, epochs=1200),
 }
 
@@ -109,33 +126,15 @@ class Config:
     noise_gain: float = 0.3  # of the saved net: trained at 1, where noise has to feign strokes in every sky
     learning_rate: float = 1e-3
     discriminator_rate: float = 4e-4
-    schedule: str = "cosine"  # or "step": halved four times
+    schedule: str = "cosine"  # or "step": halved four times; or "linear": held, then down to nothing
     warmup: int = 100
     clip: float = 1.0
     ema: float = 0.999
-    mixed_precision: str = "no"  # "bf16" where the processor has it
+    mixed_precision: str = "no"  # "bf16" where the processor has it; "auto": where it is faster
     checkpoint_every: int = 500
     sample_every: int = 500
     tracker: str = "tensorboard"
     seed: int = 0
-
-
-def feature_net(source: str) -> ArtModel:
-    """The net that the losses look through: an ArtEncoder, or VGG-19 when asked for by name or weights file."""
-    if source == "vgg19" or Path(source).suffix in {".pth", ".safetensors"}:
-        from artcore.models.vgg import VGG19
-
-        return VGG19(weights="download" if source == "vgg19" else source)
-    return ArtEncoder.from_pretrained(source)
-
-
-def layer_weights(weights: dict[str, float], net: ArtModel) -> dict[str, float]:
-    """The weights by the net's own layer names; what stands in for a layer adds to what it has itself."""
-    found: dict[str, float] = {}
-    for name, weight in weights.items():
-        name = name if name in net.layers or not isinstance(net, ArtEncoder) else _STAND_IN.get(name, name)
-        found[name] = found.get(name, 0.0) + weight
-    return found
 
 
 @torch.no_grad()
@@ -182,16 +181,6 @@ def _paintings(folder: Path, together: bool, hold_back: float) -> list[Path]:
     return [file for f in folders for file in split(find_pictures(str(f)), hold_back)[0]]
 
 
-def rate(config: Config, step: int) -> float:
-    """Learning rate at a step, as a share of the configured one: warm-up, then cosine or steps."""
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    done = step / max(1, config.steps)
-    if config.schedule == "step":
-        return 0.5 ** int(done * 5)
-    return 0.02 + 0.98 * 0.5 * (1 + torch.cos(torch.tensor(done * torch.pi)).item())
-
-
 def build(config: Config) -> ArtModel:
     """The net to train: fine-tuned from ``init``, or new."""
     if config.architecture not in ARCHITECTURES:
@@ -203,86 +192,6 @@ def build(config: Config) -> ArtModel:
     if kind is StyleNet:
         options["norm"] = config.norm
     return kind(**options)
-
-
-def traits(x: torch.Tensor) -> torch.Tensor:
-    """What makes a photo and a painting a fit pair: mean colour, contrast and how busy it is; (N, 5)."""
-    grey = F.avg_pool2d(x.mean(1, keepdim=True), 2)  # grain and JPEG blocks are not strokes
-    busy = (grey[..., 1:, :] - grey[..., :-1, :]).std((1, 2, 3)) + (grey[..., 1:] - grey[..., :-1]).std((1, 2, 3))
-    return torch.cat([x.mean((2, 3)), grey.std((1, 2, 3))[:, None], busy[:, None]], 1)
-
-
-def pair(photos: torch.Tensor, paintings: torch.Tensor) -> list[int]:
-    """For each photo the painting, not yet taken, that is most like it (:func:`traits`, each scaled to its spread).
-
-    A target that could be any painting is best met by the average of all, which is dull, and quiet skies
-    would be filled with strokes of busy canvases.
-    """
-    ours, theirs = traits(photos), traits(paintings)
-    scale = torch.cat([ours, theirs]).std(0) + 1e-6
-    distances = torch.cdist(ours / scale, theirs / scale)
-    chosen = []
-    for row in distances:
-        row[chosen] = torch.inf
-        chosen.append(int(row.argmin()))
-    return chosen
-
-
-@dataclass
-class Losses:
-    """All terms but the adversarial one, each already times its weight.
-
-    Only the feature net runs in mixed precision: Gram matrices and covariances need float32.
-    """
-
-    config: Config
-    accelerator: Accelerator
-    net: ArtModel
-    average: dict[str, torch.Tensor] | None  # the mean Gram matrices, when they are the target
-
-    def __post_init__(self) -> None:
-        self.style_layers = layer_weights(self.config.style_layers, self.net)
-        self.content_layers = layer_weights(self.config.content_layers, self.net)
-
-    def features(self, x: torch.Tensor, layers: dict[str, float]) -> dict[str, torch.Tensor]:
-        with self.accelerator.autocast():
-            return self.net(x.to(memory_format=torch.channels_last), list(layers))
-
-    def __call__(
-        self, made: torch.Tensor, photo: torch.Tensor, painting: torch.Tensor, rng: torch.Generator
-    ) -> dict[str, torch.Tensor]:
-        config, style = self.config, None
-        with torch.no_grad():
-            mean, covariance = (
-                torch.lerp(own, theirs, config.recolour)
-                for own, theirs in zip(
-                    perceptual.colour_moments(painting), perceptual.colour_moments(photo), strict=True
-                )
-            )
-            grams, target = self.average, photo
-            if grams is None:
-                # Photo and painting meet in colour, `recolour` of the way: the photo's layout in colours of both.
-                target = perceptual.match_colour(photo, mean, covariance)
-                recoloured = perceptual.match_colour(painting, mean, covariance)
-                mean, covariance = perceptual.colour_moments(recoloured)
-                style = self.features(recoloured, self.style_layers)
-                grams = perceptual.grams(style)
-            content = self.features(target, self.content_layers)
-        features = self.features(made, self.style_layers | self.content_layers)
-        losses = {
-            "style": config.style_weight
-            * perceptual.gram_loss(features, grams, self.style_layers, relative=config.relative),
-            "content": config.content_weight
-            * perceptual.content_loss(features, content, self.content_layers, relative=config.relative),
-            "tv": config.tv_weight * perceptual.total_variation(made),
-            "colour": config.colour_weight * perceptual.colour_loss(made, mean, covariance),
-            "layout": config.layout_weight * (F.avg_pool2d(made, 16) - F.avg_pool2d(target, 16)).abs().mean(),
-        }
-        if style is not None and config.swd_weight:
-            losses["swd"] = config.swd_weight * perceptual.sliced_wasserstein(
-                features, style, self.style_layers, generator=rng
-            )
-        return losses
 
 
 def train(config: Config, name: str, folder: Path) -> Path:
@@ -301,8 +210,7 @@ def train(config: Config, name: str, folder: Path) -> Path:
 
     if config.init:
         config = replace(config, copy_steps=0)
-    if config.schedule not in ("cosine", "step"):
-        raise loop.ConfigError(f'schedule is {config.schedule!r}; give "cosine" or "step".')
+    loop.rate(config.schedule, 0, 1)  # a wrong name is said before anything is read
 
     model = build(config).train().to(memory_format=torch.channels_last)
     averaged = loop.ema(model, config.ema).to(device)
@@ -319,7 +227,7 @@ def train(config: Config, name: str, folder: Path) -> Path:
     loop.start_trackers(accelerator, "stylenet", config)
     net = feature_net(config.features).to(device, memory_format=torch.channels_last).requires_grad_(False).eval()
     losses_of = Losses(config, accelerator, net, _average_gram(config, accelerator, out, paintings, net))
-    shown = _samples(config, held_photos or photo_files)
+    shown = squares(find_pictures(config.samples) if config.samples else held_photos or photo_files)
 
     def make(step: int) -> dict:
         rng = loop.step_generator(config.seed, step, accelerator.process_index)
@@ -341,7 +249,7 @@ def train(config: Config, name: str, folder: Path) -> Path:
             loop.record(out, accelerator, config, progress, photos=len(photos), paintings=len(paintings))
 
     for step, data in prefetch(make, loop.steps(accelerator, progress.step, config.steps, name)):
-        share = rate(config, step)
+        share = loop.rate(config.schedule, step, config.steps, config.warmup)
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * share
         photo = data["photos"].to(device, memory_format=torch.channels_last)
@@ -365,7 +273,7 @@ def train(config: Config, name: str, folder: Path) -> Path:
         optimiser.step()
         averaged.update_parameters(accelerator.unwrap_model(model))
         if judged:
-            losses["judge"] = _train_judge(accelerator, judge, judge_optimiser, made.detach(), painting, data["rng"])
+            losses["judge"] = train_judge(accelerator, judge, judge_optimiser, made.detach(), painting, data["rng"])
         progress.step = step + 1
         if step % 50 == 0:
             accelerator.log({k: v.item() for k, v in losses.items()} | {"rate": share}, step=step)
@@ -376,26 +284,6 @@ def train(config: Config, name: str, folder: Path) -> Path:
     save()  # also where a resumed run had no step left
     accelerator.end_training()
     return out / "model"
-
-
-def _train_judge(
-    accelerator: Accelerator,
-    judge: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
-    made: torch.Tensor,
-    painting: torch.Tensor,
-    rng: torch.Generator,
-) -> torch.Tensor:
-    judge.requires_grad_(True)
-    with accelerator.autocast():
-        # One batch for both kinds: half the calls, and both pass the same random shift.
-        scores = judge(augment(torch.cat([painting.to(made.dtype), made]), rng))
-        real, fake = scores.chunk(2)
-        loss = (least_squares(real, True) + least_squares(fake, False)) / 2
-    optimiser.zero_grad(set_to_none=True)
-    accelerator.backward(loss)
-    optimiser.step()
-    return loss.detach()
 
 
 def _average_gram(
@@ -418,22 +306,8 @@ def _average_gram(
     return {k: v.to(accelerator.device) for k, v in load_file(file).items()}
 
 
-def _samples(config: Config, held: list[Path]) -> torch.Tensor:
-    files = find_pictures(config.samples) if config.samples else held
-    some = Pictures(files[:: max(1, len(files) // 8)][:8], 320)
-    squares = []
-    for i in range(len(some)):
-        side = min(some[i].shape[1:])
-        top, left = ((s - side) // 2 for s in some[i].shape[1:])
-        square = some[i][None, :, top : top + side, left : left + side].float() / 255
-        squares.append(F.interpolate(square, (256, 256), mode="bicubic", antialias=True).clamp(0, 1))
-    return torch.cat(squares)
-
-
 @torch.no_grad()
-def _show(
-    accelerator: Accelerator, averaged: torch.nn.Module, shown: torch.Tensor, out: Path, step: int
-) -> None:
+def _show(accelerator: Accelerator, averaged: torch.nn.Module, shown: torch.Tensor, out: Path, step: int) -> None:
     """A sheet of the sample photos and their paintings, as a file and in the trackers."""
     if not accelerator.is_main_process:
         return
