@@ -1,0 +1,3 @@
+from artcore.studio import server
+
+server.run()
