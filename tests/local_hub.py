@@ -70,6 +70,7 @@ class Repository:
     id: str
     private: bool = False
     gated: bool = False
+    sdk: str | None = None  # of a Space
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -300,13 +301,17 @@ class _Handler(BaseHTTPRequestHandler):
         ask = json.loads(self.body)
         kind, owner = ask.get("type") or "model", ask.get("organization") or self.user
         self._may_write(owner)
+        if kind == "space" and ask.get("sdk") not in ("gradio", "docker", "static"):
+            raise Answer(400, '"sdk" must be one of gradio, docker, static')
         id = f"{owner}/{ask['name']}"
         url = f"{self.hub.url}/{'' if kind == 'model' else kind + 's/'}{id}"
         if (kind, id) in self.hub.repositories:
             return lambda: self._send(
                 409, json.dumps({"error": "You already created this repo", "url": url}).encode()
             )
-        repo = self.hub.repositories[kind, id] = Repository(id, private=ask.get("visibility") == "private")
+        repo = self.hub.repositories[kind, id] = Repository(
+            id, private=ask.get("visibility") == "private", sdk=ask.get("sdk")
+        )
         repo.add(Commit({".gitattributes": Blob(ATTRIBUTES, False)}, None, owner, "initial commit"), "main")
         return self._json({"url": url, "name": id})
 
@@ -409,11 +414,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     @route("POST", "/api/validate-yaml")
     def validate_yaml(self):
-        head = re.match(r"---\n(.*?)\n---", json.loads(self.body)["content"], re.DOTALL)
+        asked = json.loads(self.body)
+        head = re.match(r"---\n(.*?)\n---", asked["content"], re.DOTALL)
         bad = head and re.search(r"^license: *(?!mit|apache-2.0|cc0-1.0|other)\S+$", head[1], re.MULTILINE)
         errors = [{"message": '"license" must be one of mit, apache-2.0, cc0-1.0, other'}] if bad else []
+        if asked.get("repoType") == "space":
+            short = re.search(r"^short_description: *(.*)$", head[1] if head else "", re.MULTILINE)
+            if short and len(short[1]) > 60:
+                errors.append({"message": '"short_description" length must be less than or equal to 60 characters'})
+            if not head or not re.search(r"^sdk: ", head[1], re.MULTILINE):
+                errors.append({"message": '"sdk" is required'})
         answer = json.dumps({"errors": errors, "warnings": []}).encode()
-        return lambda: self._send(400 if bad else 200, answer)
+        return lambda: self._send(400 if errors else 200, answer)
 
     @route("POST", REPO + "/preupload/(?P<revision>[^/]+)")
     def preupload(self, revision: str):

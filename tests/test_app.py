@@ -23,12 +23,20 @@ from PIL import Image
 
 import artcore
 from artcore import image as pictures
+from artcore import load
 from artcore.models.stylenet import StyleNet
 from artcore.studio import server, shared
+from artcore.studio.orders import Order
 from artcore.tasks import painter
 from tests.hub_server import STYLES, serve, write_catalog
 
 PAINTINGS = {"/paint", "/paint_all"}
+# What /paint takes, with its defaults: they change nothing, so that calls of earlier versions give the same pixels.
+EARLIER = {"image": None, "style": "vangogh", "method": "auto", "strength": 1, "seed": 0, "format": "png",
+           "keep_metadata": False}  # fmt: skip
+LATER = {"direction": "to_painting", "light": 0, "keep_colours": 0, "stroke": 1, "detail": 0,
+         "mix_style": "", "mix_share": 0.3, "mix_style_2": "", "mix_share_2": 0.3,
+         "region_style": "", "region": None, "region_style_2": "", "region_2": None, "recipe": True}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +56,11 @@ def url(weights: Path) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def nothing_loaded() -> Iterator[None]:
-    shared._tasks.clear()
+    for forget in (shared._tasks.clear, shared._mixed.cache_clear):
+        forget()
     yield
-    shared._tasks.clear()
+    for forget in (shared._tasks.clear, shared._mixed.cache_clear):
+        forget()
 
 
 @pytest.fixture
@@ -136,25 +146,18 @@ def test_taken_port_is_a_sentence() -> None:
 # --- the API --------------------------------------------------------------------------------------------
 
 
-def test_api_page_documents_two_endpoints_and_no_more(url: str) -> None:
+def test_api_page_documents_the_painters_endpoints(url: str) -> None:
     info = httpx.get(f"{url}/gradio_api/info").json()
-    assert set(info["named_endpoints"]) == PAINTINGS
+    assert {name for name in info["named_endpoints"] if name.startswith("/paint")} == PAINTINGS
     assert not info["unnamed_endpoints"]
     paint = info["named_endpoints"]["/paint"]
     assert paint["description"].startswith("Paint a photo in the style of")
     told = {p["parameter_name"]: p.get("parameter_default") for p in paint["parameters"]}
-    assert told == {
-        "image": None,
-        "style": "vangogh",
-        "method": "auto",
-        "strength": 1,
-        "seed": 0,
-        "format": "png",
-        "keep_metadata": False,
-    }
-    assert [p["parameter_has_default"] for p in paint["parameters"]] == [False] + 6 * [True]
+    assert told == EARLIER | LATER
+    assert list(told) == [*EARLIER, *LATER]  # old calls by position go on
+    assert [p["parameter_name"] for p in paint["parameters"] if not p["parameter_has_default"]] == ["image"]
     everything = info["named_endpoints"]["/paint_all"]
-    assert [p["parameter_name"] for p in everything["parameters"]] == ["image", "strength", "seed"]
+    assert [p["parameter_name"] for p in everything["parameters"]] == ["image", "strength", "seed", "recipe"]
     assert everything["description"].startswith("Paint a photo in every style")
 
 
@@ -232,9 +235,98 @@ def test_plain_http(url: str, photo: Path) -> None:
         assert [item["caption"] for item in gallery] == list(STYLES.values())
 
 
+def test_guards_and_stroke_are_those_of_the_library(connect: Callable[[], Client], photo: Path) -> None:
+    client = connect()
+    painter_ = artcore.load("stylenet.vangogh")
+    seen = {Image.open(photo).convert("RGB").tobytes(), painter_(photo).tobytes()}
+    for given in ({"light": 0.7}, {"keep_colours": 1}, {"stroke": 2}, {"detail": 0.5}, {"stroke": 3.5, "light": 1}):
+        file = client.predict(handle_file(photo), api_name="/paint", **given)
+        assert same(Image.open(file), painter_(photo, **given)), given
+        assert Image.open(file).tobytes() not in seen, given
+        seen.add(Image.open(file).tobytes())
+
+
+def test_mix_is_that_of_the_library(connect: Callable[[], Client], photo: Path) -> None:
+    client = connect()
+    file = client.predict(handle_file(photo), mix_style="monet", mix_share=0.25, api_name="/paint")
+    assert Path(file).name == "photo vangogh+monet.png"
+    assert same(Image.open(file), load.mix({"stylenet.vangogh": 0.75, "stylenet.monet": 0.25})(photo))
+    three = {"mix_style": "monet", "mix_share": 0.2, "mix_style_2": "art_nouveau", "mix_share_2": 0.5}
+    file = client.predict(handle_file(photo), api_name="/paint", **three)
+    parts = {"stylenet.vangogh": 1 - 0.7, "stylenet.monet": 0.2, "stylenet.art_nouveau": 0.5}
+    assert same(Image.open(file), load.mix(parts)(photo))
+    whole = client.predict(handle_file(photo), mix_style="monet", mix_share=1, api_name="/paint")
+    assert same(Image.open(whole), artcore.load("stylenet.monet")(photo))
+    alone = client.predict(handle_file(photo), mix_share=0.9, api_name="/paint")  # a share of nobody
+    assert same(Image.open(alone), artcore.load("stylenet.vangogh")(photo))
+    sentence = refuse(client, handle_file(photo), **(three | {"mix_share": 0.8}))
+    assert "give shares from 0 to 1 that come to 1 at most" in sentence
+
+
+def test_region_is_painted_by_another(connect: Callable[[], Client], photo: Path, tmp_path: Path) -> None:
+    client, size = connect(), Image.open(photo).size
+    left = Image.new("L", size)
+    left.paste(255, (0, 0, size[0] // 2, size[1]))
+    left.save(tmp_path / "left.png")
+    image, mask = handle_file(photo), handle_file(tmp_path / "left.png")
+    file = client.predict(image, region_style="monet", region=mask, api_name="/paint")
+    vangogh, monet = (artcore.load(f"stylenet.{name}") for name in ("vangogh", "monet"))
+    assert same(Image.open(file), vangogh(photo, regions=[(monet, left)]))
+    for x, painter_ in ((2, monet), (size[0] - 3, vangogh)):
+        assert Image.open(file).getpixel((x, 20)) == painter_(photo).getpixel((x, 20))
+    both = client.predict(
+        image, region_style="monet", region=mask, region_style_2="monet", region_2=mask, api_name="/paint"
+    )
+    assert same(Image.open(both), vangogh(photo, regions=[(monet, left), (monet, left)]))
+    assert "nothing is marked: mark it, or choose nobody" in refuse(client, image, region_style="monet")
+    assert "choose a painter, or erase it" in refuse(client, image, region=mask)
+    Image.new("L", size).save(tmp_path / "left.png")
+    assert "black all over" in refuse(client, image, region_style="monet", region=handle_file(tmp_path / "left.png"))
+    Image.new("L", (90, 9), 255).save(tmp_path / "left.png")
+    sentence = refuse(client, image, region_style="monet", region=handle_file(tmp_path / "left.png"))
+    assert "give a mask of the same aspect" in sentence
+
+
+def test_both_directions(tmp_path: Path, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = write_catalog(tmp_path / "weights", both_ways=("vangogh", "monet"))
+    monkeypatch.setenv("ARTCORE_WEIGHTS", str(weights))
+    with serve() as address:
+        client = Client(address, verbose=False, download_files=tmp_path / "got", httpx_kwargs={"timeout": 60})
+        expected = artcore.load("cyclegan.vangogh")
+
+        def paint(**given: object) -> Image.Image:
+            return Image.open(client.predict(handle_file(photo), api_name="/paint", **given))
+
+        assert same(paint(), expected(photo))  # the best there is
+        assert same(paint(method="stylenet"), artcore.load("stylenet.vangogh")(photo))
+        assert same(paint(direction="to_photo"), expected(photo, direction="to_photo"))
+        assert same(paint(style="art_nouveau"), artcore.load("stylenet.art_nouveau")(photo))
+        # Nets of one kind are mixed: the best that all have.
+        mixed = load.mix({"cyclegan.vangogh": 0.7, "cyclegan.monet": 0.3})
+        assert same(paint(mix_style="monet", direction="to_photo"), mixed(photo, direction="to_photo"))
+        mixed = load.mix({"stylenet.vangogh": 0.7, "stylenet.art_nouveau": 0.3})
+        assert same(paint(mix_style="art_nouveau"), mixed(photo))
+        image = handle_file(photo)
+        assert "to_painting" in refuse(client, image, style="art_nouveau", direction="to_photo")
+        assert "to_painting" in refuse(client, image, method="stylenet", direction="to_photo")
+        assert "choose from vangogh, monet" in refuse(client, image, style="art_nouveau", method="cyclegan")
+        assert "aside" in refuse(client, image, direction="aside")
+
+
+def test_prediction_counts_strokes_and_regions_but_no_mix(weights: Path) -> None:
+    def seconds(**given: object) -> float:
+        order = Order("photo.png", "vangogh", options={"stroke": given.pop("stroke", 1)}, **given)
+        return order.seconds((1600, 1200))
+
+    one = seconds()
+    assert seconds(shares={"monet": 0.4}) == one
+    assert seconds(regions=(("monet", None), ("vangogh", None))) == pytest.approx(3 * one)
+    assert one / 5 < seconds(stroke=2) < one / 3
+
+
 def test_private_events_cannot_be_called(connect: Callable[[], Client]) -> None:
     client = connect()
-    for name in ("/show", "/show_all", "/fetch", "/look", "/begin", "/point"):
+    for name in ("/show", "/show_all", "/fetch", "/look", "/lay_out", "/turn", "/choose"):
         with pytest.raises(ValueError, match="Cannot find a function"):
             client.predict(api_name=name)
 
@@ -274,6 +366,9 @@ def test_arguments_out_of_range(connect: Callable[[], Client], photo: Path) -> N
     assert "1.5" in refuse(client, image, strength=2)
     assert "0" in refuse(client, image, seed=-1)
     assert "gif" in refuse(client, image, format="gif")
+    for name, value in {"light": 1.1, "keep_colours": -0.1, "stroke": 5, "detail": 2, "mix_share": 1.5}.items():
+        assert str(value) in refuse(client, image, **{name: value})
+    assert "nobody" in refuse(client, image, mix_style="nobody")
     assert "give a whole number" in refuse(client, image, seed=None)  # the field, emptied
 
 
@@ -286,9 +381,10 @@ def test_files_of_the_server_stay_there(url: str, photo: Path) -> None:
             assert http.get(f"/file={path}").status_code == 403
 
 
-def test_uploads_are_limited(url: str) -> None:
-    big = io.BytesIO(bytes(50 * 2**20 + 1))
-    assert httpx.post(f"{url}/gradio_api/upload", files={"files": big}, timeout=60).status_code == 413
+def test_uploads_are_limited(connect: Callable[[], Client], url: str, tmp_path: Path) -> None:
+    assert httpx.get(f"{url}/config").json()["max_file_size"] == 400 * 2**20  # a resume file's
+    (tmp_path / "big.png").write_bytes(bytes(50 * 2**20 + 1))
+    assert "larger than 50 MB" in refuse(connect(), handle_file(tmp_path / "big.png"))
 
 
 def test_missing_and_damaged_weights(connect: Callable[[], Client], weights: Path, photo: Path, tmp_path: Path) -> None:

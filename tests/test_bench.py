@@ -8,7 +8,9 @@ import json
 import pytest
 import torch
 
+from artcore.models.colorunet import ColorUNet
 from artcore.models.stylenet import StyleNet
+from tests.bench import colour
 from tests.bench import painter as bench
 
 
@@ -107,3 +109,42 @@ def test_the_whole_bench_runs_small(tmp_path, monkeypatch, capsys):
         assert all(len(times) == 2 and min(times) > 0 for times in part["all_s"].values())
         assert part["memory"]["bytes"] >= part["memory"]["bytes_before"] > 50e6
         assert part["listening_s"] > 0 and part["imports"]["unwanted"] == []
+
+
+def coloured(**changes) -> dict:
+    speed = {"end_to_end_s": 0.2, "colouring_s": 0.1, "ten_seeds_s": 1.2, "adjusting_s": 0.05, "predicted_ten_s": 1.1}
+    speed |= {"dtype": "bfloat16", "threads": 2} | changes
+    found = {"checkpoint": "colorunet.general", "size": (1920, 1080), "large": (8000, 8000), "busy": False}
+    return found | {"speed": speed, "memory": {"bytes": 1.2e9}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "missed"),
+    [({}, None), ({"end_to_end_s": 0.31}, "end to end"), ({"ten_seeds_s": 1.51}, "ten seeds")],
+)
+def test_a_missed_target_of_colouring_is_called_missed(changes, missed):
+    text = colour.table(coloured(**changes))
+    assert text.count("MISSED") == (missed is not None) and (missed is None or f"MISSED: {missed}" in text)
+    assert "0.200 s" in text or "0.310 s" in text
+    assert "WARNING" in colour.table(coloured() | {"busy": True})
+    assert "MISSED: memory" in colour.table(coloured() | {"memory": {"bytes": 1.6e9}})
+    assert colour.table(coloured(dtype="float32", end_to_end_s=0.9)).count("not asked") == 2
+    assert "nothing is said" in colour.table(coloured() | {"size": (96, 64)})
+
+
+def test_no_colouriser_is_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ARTCORE_WEIGHTS", str(tmp_path))
+    assert colour.main([]) == 2
+    assert capsys.readouterr().err == "bench: No colouriser ships yet: give a checkpoint folder with --name.\n"
+
+
+@pytest.mark.slow
+def test_the_bench_of_colouring_runs_small(tmp_path, capsys):
+    torch.manual_seed(0)
+    ColorUNet(channels=(4, 4, 4, 4)).save_pretrained(tmp_path / "net")
+    sizes = ["--size", "96x64", "--large", "128x96", "--repeats", "1"]
+    assert colour.main(["--name", str(tmp_path / "net"), *sizes, "--json", str(tmp_path / "out.json")]) == 0
+    assert "| JPEG bytes to JPEG bytes, 96 x 64 |" in capsys.readouterr().out
+    measured = json.loads((tmp_path / "out.json").read_text())
+    assert all(min(times) > 0 for times in measured["speed"]["all_s"].values())
+    assert measured["memory"]["bytes"] >= measured["memory"]["bytes_before"] > 50e6

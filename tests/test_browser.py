@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 import artcore
 from artcore import image as pictures
+from artcore import load
 from artcore.models.stylenet import StyleNet
 from artcore.studio import shared
 from artcore.tasks import painter
@@ -66,29 +67,42 @@ def browser() -> Iterator:
         browser.close()
 
 
-@pytest.fixture
-def visit(browser, url: str) -> Iterator[Callable]:
-    """Opens the page; at the end, no request may have left this machine and no script may have failed."""
+@contextlib.contextmanager
+def visits(browser, url: str, patience: int) -> Iterator[Callable]:
+    """Opens pages, whose waits end after `patience` milliseconds; at the end, no request may have left this machine
+    and no script may have failed."""
     contexts, complaints = [], []
 
     def open_page(viewport: dict = DESKTOP, **options: object):
         context = browser.new_context(viewport=viewport, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(patience)
         page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
         page.on(
             "request",
             lambda r: None if r.url.startswith((url, "data:", "blob:")) else complaints.append(f"left: {r.url}"),
         )
         page.goto(url)
-        page.locator("#painter-go").wait_for()
         return page
 
     yield open_page
     for context in contexts:
         context.close()
     assert not complaints
+
+
+@pytest.fixture
+def visit(browser, url: str) -> Iterator[Callable]:
+    """Opens the page."""
+    with visits(browser, url, 60_000) as open_page:
+
+        def ready(*viewport: dict, **options: object):
+            page = open_page(*viewport, **options)
+            page.locator("#painter-go").wait_for()
+            return page
+
+        yield ready
 
 
 @pytest.fixture
@@ -100,12 +114,12 @@ def photo(tmp_path: Path) -> Path:
 
 def upload(page, photo: Path) -> None:
     page.locator("#painter-photo input[type=file]").set_input_files(photo)
-    page.get_by_text("painting it takes about").wait_for()
+    page.get_by_text("takes about").wait_for()
 
 
 def paint(page) -> None:
     page.locator("#painter-go").click()
-    page.get_by_text("painted in").wait_for()
+    page.get_by_text("made in").wait_for()
     page.locator("#painter-result img").first.wait_for()
 
 
@@ -131,6 +145,24 @@ def download(page) -> tuple[str, bytes]:
     with page.expect_download() as taken:
         page.locator("#painter-download").click()
     return taken.value.suggested_filename, Path(taken.value.path()).read_bytes()
+
+
+def fine_control(page, tab: str) -> None:
+    if not page.get_by_role("tab", name=tab, exact=True).is_visible():
+        page.locator("#painter-more button").first.click()
+    page.get_by_role("tab", name=tab, exact=True).click()
+    settle(page)
+
+
+def choose(page, label: str, option: str) -> None:
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def set_slider(page, label: str, value: float) -> None:
+    number = page.get_by_label(f"number input for {label}")
+    number.fill(str(value))
+    number.press("Enter")
 
 
 def inside(page, selector: str) -> bool:
@@ -181,7 +213,8 @@ def test_style_by_thumbnail_and_by_keyboard(visit: Callable, photo: Path) -> Non
 def test_another_brush_is_shown_and_used(visit: Callable, photo: Path) -> None:
     page = visit()
     upload(page, photo)
-    page.get_by_label("Random").check()
+    fine_control(page, "Brush")
+    page.get_by_label("Another brush each time").check()
     paint(page)
     seed = int(page.get_by_label("Brush (seed)").input_value())
     assert page.get_by_text(f"brush {seed}").is_visible()
@@ -261,6 +294,125 @@ def test_one_of_all_styles_after_a_stop_is_of_this_photo(
     assert data == pictures.encode(artcore.load(f"stylenet.{first}")(other), "PNG")
 
 
+def test_what_is_kept_of_the_photo_and_larger_strokes(visit: Callable, photo: Path) -> None:
+    page = visit()
+    assert not page.get_by_role("tab", name="Mix").is_visible()  # nobody has to know of it
+    upload(page, photo)
+    fine_control(page, "Photo")
+    set_slider(page, "Keep light", 0.75)
+    set_slider(page, "Keep colours", 0.5)
+    set_slider(page, "Keep fine detail", 0.25)
+    fine_control(page, "Brush")
+    set_slider(page, "Stroke size", 2)
+    paint(page)
+    expected = artcore.load("stylenet.vangogh")(photo, light=0.75, keep_colours=0.5, detail=0.25, stroke=2)
+    assert download(page)[1] == pictures.encode(expected, "PNG")
+
+
+def test_painters_are_mixed(visit: Callable, photo: Path) -> None:
+    page = visit()
+    upload(page, photo)
+    fine_control(page, "Mix")
+    choose(page, "Second painter", "Monet")
+    paint(page)
+    assert page.locator(".status").get_by_text("Van Gogh 70 % + Monet 30 %").is_visible()
+    name, data = download(page)
+    assert name == "harbour vangogh+monet.png"
+    expected = load.mix({"stylenet.vangogh": 0.7, "stylenet.monet": 0.3})(photo)
+    assert data == pictures.encode(expected, "PNG")
+    choose(page, "Third painter", "Arte Moderno (Art Nouveau)")
+    page.get_by_label("number input for Share of the mix").nth(1).fill("0.9")
+    page.get_by_label("number input for Share of the mix").nth(1).press("Enter")
+    page.locator(".status").get_by_text("come to 1 at most").wait_for()  # said before anybody presses Paint
+
+
+def test_region_is_brushed_for_another_painter(visit: Callable, photo: Path, tmp_path: Path) -> None:
+    page = visit()
+    upload(page, photo)
+    fine_control(page, "Regions")
+    choose(page, "Who paints where it is red", "Monet")
+    page.locator("#painter-go").click()
+    page.get_by_text("A painter is chosen for red, but nothing is marked").wait_for()
+    brush(page, 0.35)
+    paint(page)
+    painted = Image.open(io.BytesIO(download(page)[1]))
+    vangogh, monet = (artcore.load(f"stylenet.{name}")(photo) for name in ("vangogh", "monet"))
+
+    def of(painting: Image.Image, top: int, bottom: int) -> float:
+        """Part of a band of rows that is exactly of this painting."""
+        box = (0, top, 240, bottom)
+        difference = ImageChops.difference(painted.crop(box), painting.crop(box)).convert("L")
+        return difference.histogram()[0] / (240 * (bottom - top))
+
+    assert of(monet, 50, 60) > 0.3 and of(vangogh, 50, 60) < 0.9
+    assert of(vangogh, 110, 160) == 1
+    choose(page, "Who paints where it is red", "Nobody")
+    page.locator("#painter-go").click()
+    page.get_by_text("Nobody paints what is marked for red").wait_for()
+    # Another photo: what was brushed on this one is gone.
+    Image.linear_gradient("L").resize((200, 120)).convert("RGB").save(tmp_path / "other.png")
+    page.get_by_label("Clear").or_(page.get_by_label("Remove Image")).first.click()
+    page.locator("#painter-photo input[type=file]").set_input_files(tmp_path / "other.png")
+    page.get_by_text("200 × 120").wait_for()
+    settle(page)
+    page.locator("#painter-go").click()
+    page.get_by_text("made in").wait_for()
+
+
+def brush(page, height: float) -> None:
+    """A stroke across the photo on the board."""
+    board = page.locator("#painter-board canvas").first
+    board.scroll_into_view_if_needed()
+    settle(page)
+    box = board.bounding_box()
+    y = box["y"] + box["height"] * height
+    page.mouse.move(box["x"] + box["width"] * 0.2, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.8, y, steps=12)
+    page.mouse.up()
+    settle(page)
+
+
+def test_other_direction(browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARTCORE_WEIGHTS", str(write_catalog(tmp_path / "weights", both_ways=("vangogh", "monet"))))
+    monkeypatch.setattr(shared, "_tasks", {})
+    with serve() as address, contextlib.closing(browser.new_context(viewport=DESKTOP)) as context:
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(address)
+        page.locator("#painter-go").wait_for()
+        assert inside(page, "#painter-go")
+        page.get_by_label("Painting to photo").check()
+        page.locator("#painter-go").get_by_text("Make a photo").or_(
+            page.get_by_role("button", name="Make a photo")
+        ).wait_for()
+        styles = page.locator("#painter-styles img")
+        assert styles.evaluate_all("all => all.map(e => e.alt)") == ["Van Gogh", "Monet"]
+        page.locator("#painter-examples img[alt='Impression sunrise']").click()
+        page.get_by_text("takes about").wait_for()
+        paint(page)
+        sunrise = shared.EXAMPLES / "style_impression_sunrise.jpg"
+        expected = artcore.load("cyclegan.vangogh")(sunrise, direction="to_photo")
+        assert download(page)[1] == pictures.encode(expected, "PNG")
+        page.get_by_label("Photo to painting").check()
+        page.get_by_role("button", name="Paint", exact=True).wait_for()
+        assert page.locator("#painter-styles img").count() == len(STYLES)
+        page.locator("#painter-examples img[alt='Two parrots']").wait_for()
+        fine_control(page, "Brush")
+        choose(page, "Method", "Average Gram: the statistics of the brush")
+        paint(page)
+        expected = artcore.load("stylenet.vangogh")(sunrise)
+        assert download(page)[1] == pictures.encode(expected, "PNG")
+
+
+def test_one_way_has_no_switch(visit: Callable) -> None:
+    page = visit()
+    assert not page.locator("#painter-direction").is_visible()
+    fine_control(page, "Brush")
+    assert page.get_by_label("Stroke size").first.is_visible()
+    assert not page.get_by_label("Method", exact=True).is_visible()
+
+
 def test_bad_picture_is_a_sentence_and_the_next_one_works(visit: Callable, photo: Path, tmp_path: Path) -> None:
     page = visit()
     page.locator("#painter-go").click()
@@ -296,6 +448,17 @@ def test_phone_is_one_column_with_the_result_behind_the_button(visit: Callable, 
     page.locator("#painter-all").click()
     page.get_by_text("choose one to download").wait_for()
     assert not scrolls_sideways(page)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_button_stays_in_sight_beside_the_fine_control(visit: Callable, photo: Path, size: dict) -> None:
+    page = visit(size)
+    upload(page, photo)
+    for tab in ("Regions", "Mix", "Brush", "Photo"):
+        fine_control(page, tab)
+        page.get_by_role("tab", name=tab, exact=True).scroll_into_view_if_needed()
+        assert inside(page, "#painter-go"), tab
+        assert not scrolls_sideways(page), tab
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

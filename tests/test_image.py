@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
@@ -94,9 +95,7 @@ def profile(space: bytes, tags: dict[bytes, bytes], pcs: bytes = b"XYZ ", kind: 
     for name, content in tags.items():
         table += name + struct.pack(">II", start + len(body), len(content))
         body += content + bytes(-len(content) % 4)
-    head = struct.pack(
-        ">I4xI4s4s4s12s4s", start + len(body), 0x02400000, kind, space, pcs, bytes(12), b"acsp"
-    )
+    head = struct.pack(">I4xI4s4s4s12s4s", start + len(body), 0x02400000, kind, space, pcs, bytes(12), b"acsp")
     head = (head.ljust(68, b"\0") + d50).ljust(128, b"\0")
     return head + table + body
 
@@ -268,9 +267,7 @@ def test_modes_of_pil_images_and_that_they_are_not_modified(mode):
         picture = image.open(source)
         assert picture.mode == ("RGBA" if mode in ("LA", "La", "PA", "RGBA", "RGBa") else "RGB")
         if profile_ is None:
-            same(
-                picture.convert("RGB"), np.asarray(expected), 1 if mode == "F" else 0
-            )  # Pillow cuts, we round
+            same(picture.convert("RGB"), np.asarray(expected), 1 if mode == "F" else 0)  # Pillow cuts, we round
         picture.paste((1, 2, 3), (0, 0, 9, 9))
         assert (source.mode, source.tobytes(), source.info) == (mode, before, info)
 
@@ -326,6 +323,50 @@ def test_12_bit_tiff_and_white_is_zero():
     same(image.open(twelve), np.array([[(255,) * 3, (128,) * 3]]))
     inverse = tiff(16, 0, struct.pack("<HH", 0, 32768))
     same(image.open(inverse), np.array([[(255,) * 3, (127,) * 3]]))
+
+
+def test_16_bits_are_had_beside_the_picture(tmp_path):
+    deep = np.random.default_rng(0).integers(0, 65536, (7, 5), dtype=np.uint16)
+    (tmp_path / "a.png").write_bytes(stored(Image.fromarray(deep)))
+    for source in (
+        Image.fromarray(deep),
+        stored(Image.fromarray(deep)),
+        io.BytesIO(stored(Image.fromarray(deep))),
+        tmp_path / "a.png",
+        stored(Image.fromarray(deep), "TIFF"),
+        Image.fromarray(deep.astype(">u2")),
+    ):
+        picture, found = image.open_grey16(source)
+        assert found.dtype == np.uint16 and found.dtype.isnative and (found == deep).all()
+        same(picture, np.repeat((deep[..., None] / 257 + 0.5).astype(np.uint8), 3, -1))
+    for other in (pil(), pil().convert("L"), Image.fromarray(deep.astype(np.int32)), stored(pil(), "JPEG")):
+        picture, found = image.open_grey16(other)
+        assert found is None
+        same(picture, np.asarray(image.open(other)))
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        image.open_grey16(stored(Image.fromarray(deep))[:60])
+    with pytest.raises(ImageError, match="more than the limit of 30"):
+        image.open_grey16(Image.fromarray(deep), max_pixels=30)
+
+
+def test_16_bits_of_12_bit_and_inverse_tiffs_and_turned_ones():
+    assert image.open_grey16(tiff(12, 1, bytes([0xFF, 0xF8, 0x00])))[1].tolist() == [[65535, 32776]]
+    assert image.open_grey16(tiff(16, 0, struct.pack("<HH", 0, 32768)))[1].tolist() == [[65535, 32767]]
+    deep = np.arange(35, dtype=np.uint16).reshape(7, 5) * 1000
+    for orientation in range(1, 9):
+        picture, found = image.open_grey16(stored(Image.fromarray(deep), exif=exif_bytes(orientation)))
+        assert picture.size == found.shape[::-1]
+        assert abs(found / 257 - np.asarray(picture)[..., 0]).max() <= 0.51, orientation
+
+
+def test_16_bits_go_through_a_grey_profile_as_8_do():
+    deep = np.arange(256, dtype=np.uint16)[None] * 257
+    linear = profile(b"GRAY", {b"kTRC": curve(1.0)})
+    picture, found = image.open_grey16(stored(Image.fromarray(deep), icc_profile=linear))
+    assert abs(found / 257 - np.asarray(picture)[..., 0]).max() <= 0.6
+    assert found[0, 50] > deep[0, 50] * 1.8  # linear light is darker than it looks
+    assert (np.diff(found[0].astype(int)) >= 0).all()
+    assert (image.open_grey16(stored(Image.fromarray(deep), icc_profile=b"damaged"))[1] == deep).all()
 
 
 @pytest.mark.parametrize(
@@ -432,9 +473,7 @@ def test_rgb_profile_is_converted_and_comes_back():
     same(picture, np.full((4, 4, 3), (0, 255, 0)), 3)
     assert picture.info == {"format": "PNG", "source_icc": swapped}
     same(image.open(picture), np.asarray(picture))  # once is enough
-    linear = image.open(
-        stored(Image.new("RGB", (4, 4), (128, 128, 128)), "TIFF", icc_profile=rgb_profile(1.0))
-    )
+    linear = image.open(stored(Image.new("RGB", (4, 4), (128, 128, 128)), "TIFF", icc_profile=rgb_profile(1.0)))
     same(linear, np.full((4, 4, 3), 188), 2)  # sRGB's curve at 0.502
     same(
         image.open(stored(Image.new("L", (4, 4), 128), icc_profile=rgb_profile(1.0))),
@@ -525,11 +564,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     opened = Image.open(path)
     for source in (path, path.read_bytes(), opened):
         text = refused(source, "12000 x 12000")
-        assert (
-            str(tmp_path) not in text
-            and "64,000,000" in text
-            and text.startswith(("bomb.png", "The picture"))
-        )
+        assert str(tmp_path) not in text and "64,000,000" in text and text.startswith(("bomb.png", "The picture"))
     assert time.perf_counter() - start < 0.5
     assert tracemalloc.get_traced_memory()[1] < 5e6
     tracemalloc.stop()
@@ -665,9 +700,7 @@ def test_what_is_no_picture(tmp_path):
 
 
 def test_tensor_round_trip_is_exact():
-    levels = np.stack([np.arange(256), np.arange(256)[::-1], np.roll(np.arange(256), 99)], -1).astype(
-        np.uint8
-    )
+    levels = np.stack([np.arange(256), np.arange(256)[::-1], np.roll(np.arange(256), 99)], -1).astype(np.uint8)
     picture = Image.fromarray(levels.reshape(16, 16, 3))
     x = image.to_tensor(picture)
     assert x.shape == (1, 3, 16, 16) and x.dtype == torch.float32
@@ -684,9 +717,7 @@ def test_tensor_round_trip_is_exact():
 
 def test_to_pil_rounds_clamps_and_refuses():
     values = (
-        torch.tensor([-5.0, 0.4 / 255, 0.6 / 255, 254.6 / 255, 1.5, torch.inf])
-        .reshape(1, 1, 1, 6)
-        .expand(1, 3, 1, 6)
+        torch.tensor([-5.0, 0.4 / 255, 0.6 / 255, 254.6 / 255, 1.5, torch.inf]).reshape(1, 1, 1, 6).expand(1, 3, 1, 6)
     )
     assert [p[0] for p in np.asarray(image.to_pil(values))[0].tolist()] == [0, 0, 1, 255, 255, 255]
     assert image.to_pil(torch.zeros(3, 2, 5, requires_grad=True)).size == (5, 2)
@@ -750,9 +781,7 @@ def test_yuv():
     yuv = image.rgb_to_yuv(x)
     assert yuv.shape == x.shape and torch.equal(yuv[:, :1], image.luma(x))
     torch.testing.assert_close(image.yuv_to_rgb(yuv), x)
-    primaries = torch.tensor([[1, 1, 1], [0.5, 0.5, 0.5], [1, 0, 0], [0, 1, 0], [0, 0, 1]]).reshape(
-        5, 3, 1, 1
-    )
+    primaries = torch.tensor([[1, 1, 1], [0.5, 0.5, 0.5], [1, 0, 0], [0, 1, 0], [0, 0, 1]]).reshape(5, 3, 1, 1)
     expected = [
         [1, 0, 0],
         [0.5, 0, 0],
@@ -760,9 +789,7 @@ def test_yuv():
         [0.587, -0.331264, -0.418688],
         [0.114, 0.5, -0.081312],
     ]
-    torch.testing.assert_close(
-        image.rgb_to_yuv(primaries).flatten(1), torch.tensor(expected), atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(image.rgb_to_yuv(primaries).flatten(1), torch.tensor(expected), atol=1e-5, rtol=0)
 
 
 # -------------------------------------------------------------------------------------------------- writing
@@ -850,6 +877,31 @@ def test_encode():
         with pytest.raises(ImageError, match=match) as error:
             image.encode(pil(), **options)
         sentence(error)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 24, 100])
+def test_encode_tiff16(rows):
+    deep = np.random.default_rng(0).integers(0, 65536, (24, 32, 3), dtype=np.uint16)
+
+    def write(info: dict | None = None, **options: bool) -> bytes:
+        strips = (deep[top : top + rows] for top in range(0, 24, rows))
+        return image.encode_tiff16(strips, (32, 24), rows, info or {}, **options)
+
+    info = image.open(stored(pil(), "JPEG", exif=exif_bytes(6))).info
+    for options in ({}, {"icc": True}, {"exif": True}, {"exif": True, "icc": True}):
+        data = write(info, **options)
+        assert (tifffile.imread(io.BytesIO(data)) == deep).all() and data == write(info, **options)
+        found = image.open(data)  # Pillow takes the high byte, and finds what we wrote beside it
+        same(found, deep >> 8)
+        assert ("source_icc" in found.info) == ("icc" in options)
+        before, after = Image.Exif(), Image.Exif()
+        before.load(info["exif"])
+        after.load(found.info["exif"])  # resolution is always there
+        assert after.get(ExifTags.Base.Make) == ("Kamera" if "exif" in options else None)
+        if "exif" in options:
+            for inner in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+                assert before.get_ifd(inner) and before.get_ifd(inner) == after.get_ifd(inner)
+    assert write({}, exif=True) == write()
 
 
 def test_thumbnail():

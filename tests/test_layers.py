@@ -21,14 +21,17 @@ TABLE: dict[str, set[str]] = {
     "tasks": FIRST | {"models"},
     "load": FIRST | {"models", "tasks"},
     "batch": FIRST | {"tasks", "load"},
+    "redo": FIRST | {"tasks", "load"},  # beside batch: a task again, by its recipe
     "cards": FIRST | {"models", "tasks", "load"},  # beside batch: judges checkpoints, the encoder in hand
     "studio": FIRST - {"perceptual"} | {"tasks", "load"},  # tabs never see tensors
-    "__main__": FIRST | {"tasks", "load", "batch", "cards", "studio"},
+    "__main__": FIRST | {"tasks", "load", "batch", "redo", "cards", "studio"},
     "training": FIRST | {"models"},  # trainers never see tasks
     "training/data.py": FIRST,  # sees PIL
+    "training/pairs.py": FIRST | {"models", "training"},  # sees PIL, for its JPEG
     "training/publish.py": FIRST | {"models", "tasks", "load", "cards", "training"},  # runs one
     "app.py": {"runtime", "load", "studio"},
     "spaces": {"runtime", "load", "studio"},
+    "spaces/deploy.py": {"hub"},  # builds bundles: reads the catalog, pushes to the Hub
     "__init__": set(),  # its names are imported when first used
 }
 # Who may write `import artcore` and use the public names; any room may read artcore.__version__.
@@ -39,7 +42,17 @@ TRAINING = {room for room in TABLE if room.startswith("training")}
 ONLY: dict[str, set[str]] = {
     "gradio": {"studio"},
     "PIL": BORDER
-    | {"tasks", "batch", "cards", "studio", "__main__", "training/data.py", "training/publish.py"},
+    | {
+        "tasks",
+        "batch",
+        "redo",
+        "cards",
+        "studio",
+        "__main__",
+        "training/data.py",
+        "training/pairs.py",
+        "training/publish.py",
+    },
     "accelerate": {"batch", *TRAINING},
     "torchvision": {"models", *TRAINING},
 }

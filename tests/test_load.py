@@ -9,10 +9,12 @@ from PIL import Image
 
 import artcore
 from artcore.hub import HubError
-from artcore.load import LoadError, catalog, load, pick, styles
+from artcore.load import TASKS, LoadError, catalog, load, mix, pick, styles
+from artcore.models.cyclegan import CycleGAN
 from artcore.models.encoder import ArtEncoder
 from artcore.models.stylenet import StyleNet
 from artcore.tasks.painter import Painter
+from artcore.tasks.style import StyleTransfer
 
 PHOTO = Image.new("RGB", (24, 16), (90, 120, 200))
 
@@ -53,7 +55,7 @@ def test_pick_finds_the_method_for_a_style(weights):
     assert pick("monet") == pick("monet", "stylenet") == "stylenet.monet"
     with pytest.raises(LoadError, match="no style 'picasso'; choose from monet, cubism"):
         pick("picasso")
-    with pytest.raises(LoadError, match="no method 'magic'; choose from auto, stylenet"):
+    with pytest.raises(LoadError, match="no method 'magic'; choose from auto, cyclegan, stylenet"):
         pick("monet", "magic")
 
 
@@ -87,7 +89,12 @@ def test_a_damaged_catalog_is_a_sentence_and_a_missing_one_is_empty(weights):
     assert catalog() == {}
 
 
-def test_an_encoder_is_no_task(weights):
+def test_the_encoder_is_a_style_transfer(weights):
+    assert isinstance(load("encoder"), StyleTransfer)
+
+
+def test_an_architecture_without_a_task_is_refused(weights, monkeypatch):
+    monkeypatch.delitem(TASKS, "ArtEncoder")
     with pytest.raises(LoadError, match="holds weights of ArtEncoder, which is no task"):
         load("encoder")
 
@@ -116,3 +123,54 @@ def test_a_catalog_line_without_a_folder_comes_from_its_pinned_commit(weights, l
     (weights / "catalog.json").write_text(json.dumps({"stylenet.pinned": line}))
     expected = load(weights / "stylenet.monet")(PHOTO).tobytes()
     assert load("stylenet.pinned")(PHOTO).tobytes() == expected
+
+
+def test_both_directions_of_a_cyclegan_are_loaded_and_it_comes_before_stylenet(weights):
+    CycleGAN(channels=(4, 4, 4), blocks=1, refine=1).save_pretrained(weights / "cyclegan.monet")
+    lines = json.loads((weights / "catalog.json").read_text())
+    lines["cyclegan.monet"] = {"label": "Monet", "task": "painter", "folder": "cyclegan.monet"}
+    (weights / "catalog.json").write_text(json.dumps(lines))
+    assert pick("monet") == "cyclegan.monet" and pick("monet", "stylenet") == "stylenet.monet"
+    painter = load("cyclegan.monet")
+    assert painter.directions == ("to_painting", "to_photo")
+    assert painter(PHOTO).tobytes() != painter(PHOTO, direction="to_photo").tobytes()
+
+
+def test_a_mix_is_the_weighted_mean(weights):
+    one, other = (StyleNet.from_pretrained(weights / f"stylenet.{s}").state_dict() for s in ("monet", "cubism"))
+    mixed = mix({"stylenet.monet": 6, weights / "stylenet.cubism": 2}).model.float().state_dict()
+    assert mixed.keys() == one.keys()
+    for key in one:
+        assert torch.allclose(mixed[key], 0.75 * one[key] + 0.25 * other[key], rtol=0.01, atol=1e-6), key
+
+
+@pytest.mark.parametrize("shares", [{"stylenet.monet": 0.3}, {"stylenet.cubism": 0, "stylenet.monet": 1}])
+def test_the_mix_of_one_painter_is_that_painter(weights, shares):
+    mixed, alone = mix(shares), load("stylenet.monet")
+    for key, value in alone.model.state_dict().items():
+        assert torch.equal(mixed.model.state_dict()[key], value)
+    assert mixed(PHOTO, seed=1).tobytes() == alone(PHOTO, seed=1).tobytes()
+
+
+@pytest.mark.parametrize("bad", [{}, None, {"stylenet.monet": 0}])
+def test_a_mix_of_nothing_is_refused(weights, bad):
+    with pytest.raises(LoadError, match="give"):
+        mix(bad)
+
+
+@pytest.mark.parametrize("share", [-1, float("nan"), float("inf"), "1", None, True])
+def test_a_share_that_is_no_number_from_0_is_refused(weights, share):
+    with pytest.raises(LoadError, match="The share of stylenet.monet is .*; give a number from 0"):
+        mix({"stylenet.cubism": 1, "stylenet.monet": share})
+
+
+def test_only_painters_of_one_shape_are_mixed(weights):
+    StyleNet(channels=(4, 4, 4), blocks=1, cells=(1, 2, 4)).save_pretrained(weights / "other_noise")
+    CycleGAN(channels=(4, 4, 4), blocks=1).save_pretrained(weights / "two_ways")
+    for other in ("other_noise", "two_ways"):
+        with pytest.raises(LoadError, match=f"{other} is a net of another shape than stylenet.monet; mix"):
+            mix({"stylenet.monet": 1, str(weights / other): 1})
+    with pytest.raises(LoadError, match="encoder is no painter"):
+        mix({"stylenet.monet": 1, "encoder": 1})
+    with pytest.raises(LoadError, match="neither in the catalog"):
+        mix({"stylenet.monet": 1, "stylenet.picasso": 1})

@@ -62,9 +62,7 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def strokes(
-    count: int, angle: float, tint: tuple[float, float, float], *, seed: int, size: int = 64
-) -> torch.Tensor:
+def strokes(count: int, angle: float, tint: tuple[float, float, float], *, seed: int, size: int = 64) -> torch.Tensor:
     """A "painter": tinted stripes of one direction with noise, (count, 3, size, size)."""
     generator = torch.Generator().manual_seed(seed)
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
@@ -94,6 +92,19 @@ def test_psnr_and_ssim_agree_with_scikit_image_on_studio_luma(photo: torch.Tenso
         )
         assert metrics.psnr_y(photo, worse, crop=crop).item() == pytest.approx(psnr, abs=1e-9)
         assert metrics.ssim_y(photo, worse, crop=crop).item() == pytest.approx(ssim, abs=1e-9)
+
+
+def test_psnr_and_ssim_of_colours_agree_with_scikit_image(photo: torch.Tensor) -> None:
+    first = torch.cat([photo, photo.flip(3)])
+    second = torch.cat([photo, photo.flip(3)]) * 0.8 + 0.1 * noise(2, 3, 96, 128)
+    for i in range(2):
+        a, b = (x[i].permute(1, 2, 0).numpy() for x in (first, second))
+        peak = reference.peak_signal_noise_ratio(a, b, data_range=1)
+        assert metrics.psnr(first, second)[i].item() == pytest.approx(peak, abs=1e-9)
+        options = {"data_range": 1, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+        _, full = reference.structural_similarity(a, b, channel_axis=2, full=True, **options)
+        assert metrics.ssim(first, second)[i].item() == pytest.approx(full[5:-5, 5:-5].mean(), abs=1e-9)
+    assert metrics.psnr(photo, photo).item() == math.inf and metrics.ssim(photo, photo).item() == pytest.approx(1)
 
 
 def test_psnr_of_one_known_error_and_of_equal_pictures() -> None:
@@ -146,9 +157,7 @@ def test_colourfulness_from_its_definition(photo: torch.Tensor) -> None:
     rg, yb = red - green, (red + green) / 2 - blue
     expected = math.hypot(rg.std(), yb.std()) + 0.3 * math.hypot(rg.mean(), yb.mean())
     assert metrics.colourfulness(photo).item() == pytest.approx(expected)
-    assert metrics.colourfulness(photo.mean(1, keepdim=True).expand(-1, 3, -1, -1)).item() == pytest.approx(
-        0, abs=1e-9
-    )
+    assert metrics.colourfulness(photo.mean(1, keepdim=True).expand(-1, 3, -1, -1)).item() == pytest.approx(0, abs=1e-9)
 
 
 def test_diversity_is_the_mean_over_all_pairs() -> None:
@@ -294,9 +303,7 @@ def painter() -> dict[str, torch.Tensor]:
 
 
 def card(outputs: torch.Tensor, painter: dict[str, torch.Tensor]) -> metrics.StyleScore:
-    return metrics.style_score(
-        outputs, painter["photos"], painter["train"], painter["heldback"], pooled, patches=2048
-    )
+    return metrics.style_score(outputs, painter["photos"], painter["train"], painter["heldback"], pooled, patches=2048)
 
 
 def test_the_photos_score_zero_and_real_paintings_one(painter: dict[str, torch.Tensor]) -> None:
@@ -316,9 +323,7 @@ def test_half_way_lies_between_and_the_bounds_are_kept(painter: dict[str, torch.
         figure = getattr(half, name)
         assert figure.real < figure.distance < figure.copied
         assert 0 < figure.score < 1
-        assert figure.score == pytest.approx(
-            (figure.copied - figure.distance) / (figure.copied - figure.real)
-        )
+        assert figure.score == pytest.approx((figure.copied - figure.distance) / (figure.copied - figure.real))
     written = half.to_dict()
     assert set(written) == {"brushwork", "colour", "encoder", "content"}
     assert set(written["colour"]) == {"distance", "copied", "real", "score"}
@@ -335,6 +340,16 @@ def test_no_score_without_a_question(painter: dict[str, torch.Tensor]) -> None:
     )
     assert result.colour.score is None and result.colour.copied == result.colour.real
     assert result.encoder is None and result.to_dict()["encoder"] is None
+
+
+def test_a_described_set_serves_for_several_scores(painter: dict[str, torch.Tensor]) -> None:
+    known = {name: metrics.describe(painter[name], pooled, patches=2048) for name in ("train", "heldback", "photos")}
+    photos = known.pop("photos")
+    assert card(painter["photos"], painter | known) == card(painter["photos"], painter)
+    found = metrics.distances(photos, known["train"])
+    assert found["brushwork"] == metrics.patch_distance(painter["photos"], painter["train"], "brushwork", patches=2048)
+    assert found["encoder"] == metrics.encoder_distance(painter["photos"], painter["train"], pooled)
+    assert set(metrics.distances(metrics.describe(painter["photos"]), known["train"])) == {"brushwork", "colour"}
 
 
 # ---------------------------------------------------------------- what is refused

@@ -11,7 +11,9 @@ from huggingface_hub import HfApi, constants
 from PIL import Image
 
 from artcore import cards, image, load
+from artcore.models.cyclegan import CycleGAN
 from artcore.models.encoder import ArtEncoder
+from artcore.models.enhancenet import EnhanceNet
 from artcore.models.stylenet import StyleNet
 from training import publish
 
@@ -29,8 +31,8 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("ARTCORE_WEIGHTS", str(tmp_path / "weights"))
     (tmp_path / "data" / "examples").mkdir(parents=True)
     picture().save(tmp_path / "data" / "examples" / "photo_one.jpg")
-    monkeypatch.setattr(cards, "__file__", str(tmp_path / "artcore" / "cards.py"))
-    monkeypatch.setattr(cards, "EXAMPLE_SIZE", 40)
+    monkeypatch.setattr(cards.scores, "EXAMPLES", tmp_path / "data" / "examples")
+    monkeypatch.setattr(cards.scores, "EXAMPLE_SIZE", 40)
 
 
 @pytest.fixture
@@ -88,6 +90,24 @@ def test_a_published_net_comes_back_the_same(run, our_hub, capsys):
     assert image.open(files["sample.jpg"].data).size == (1456, 648)
 
 
+def test_an_upscaler_is_published_as_one(our_hub, tmp_path):
+    torch.manual_seed(3)
+    EnhanceNet(channels=8, blocks=1).save_pretrained(tmp_path / "run" / "model", dtype="float16")
+    entry = publish.publish(tmp_path / "run", "alice/enhancenet.fidelity", label="Faithful")
+    assert load.catalog()["enhancenet.fidelity"] == entry and entry.task == "upscaler"
+    assert load.load("enhancenet.fidelity")(picture()).size == (208, 160)
+    files = our_hub.repositories["model", "alice/enhancenet.fidelity"].commits[entry.revision].files
+    assert {"README.md", "sample.jpg", "thumbnail.jpg", "config.json", "model.safetensors"} <= files.keys()
+    assert 'artcore.load("alice/enhancenet.fidelity")' in files["README.md"].data.decode()
+
+
+def test_an_encoder_has_no_card_to_push(our_hub, tmp_path):
+    ArtEncoder(channels=(4, 4, 4, 4), classes=2).save_pretrained(tmp_path / "run" / "model")
+    with pytest.raises(publish.PublishError, match="--local encoder"):
+        publish.publish(tmp_path / "run", "alice/encoder")
+    assert not our_hub.repositories
+
+
 def test_the_pin_holds_when_the_repository_goes_on(run, our_hub, tmp_path):
     first = publish.publish(run, REPO, name=NAME)
     here = pixels(load.load(NAME))
@@ -139,6 +159,31 @@ def test_an_installed_net_ships_byte_for_byte(run, tmp_path):
     assert "/here" not in (home / "README.md").read_text()
     assert pixels(load.load(NAME)) == pixels(load.load(run / "model"))
     assert [p.name for p in sorted((tmp_path / "weights").iterdir())] == ["catalog.json", NAME]
+
+
+def test_a_cyclegan_installs_from_its_run_with_all_that_its_card_has_a_place_for(tmp_path, capsys):
+    torch.manual_seed(2)
+    run, figures = tmp_path / "cg", {"to_photo": {"256 px": {"colour": 0.5}}}
+    CycleGAN(channels=(4, 4, 4), blocks=1, refine=0).save_pretrained(run / "model", dtype="float16")
+    config = {"init_to_painting": "/here/stylenet.monet", "ema": 0.99}
+    (run / "training.json").write_text(json.dumps({"trainer": "train_cyclegan", "config": config}))
+    (tmp_path / "runs.json").write_text(json.dumps([{"name": "resnet", "minutes": 61, "figures": figures}]))
+    picture(4).save(tmp_path / "both.png")
+    words = ["--note", "Look at the sky.", "--compared", str(tmp_path / "both.png")]
+    words += ["--baseline", str(tmp_path / "runs.json")]
+    assert publish.main([str(run), "--local", "cyclegan.monet", *words]) == 0
+    assert "cyclegan.monet" in capsys.readouterr().out
+    entry = load.catalog()["cyclegan.monet"]
+    card = (entry.path / cards.CARD).read_text()
+    assert "*manchas*" in card and "Look at the sky." in card and "| resnet, 61 minutes |" in card
+    assert "stylenet.monet |" in card and "/here" not in card
+    assert {p.name for p in entry.path.iterdir()} >= {cards.CARD, cards.COMPARED, cards.SAMPLE, cards.THUMBNAIL}
+    painter = load.load("cyclegan.monet")
+    assert painter(picture(), direction="to_photo").size == painter(picture()).size == (52, 40)
+    (tmp_path / "runs.json").write_text("[")
+    assert publish.main([str(run), "--local", "cyclegan.monet", *words]) == 2
+    assert "runs.json can't be read" in capsys.readouterr().err
+    assert (entry.path / cards.CARD).read_text() == card
 
 
 def test_installing_again_replaces_it_and_keeps_words_and_order(run, tmp_path):
@@ -206,6 +251,6 @@ def test_what_can_not_be_published_is_one_sentence(run, tmp_path, monkeypatch, c
 
 
 def test_a_checkpoint_that_is_too_large_to_ship_is_refused(run, monkeypatch):
-    monkeypatch.setattr(publish, "LARGEST", 100)
+    monkeypatch.setattr(cards, "LARGEST", 100)
     with pytest.raises(publish.PublishError, match="float16"):
         publish.install(run, NAME)

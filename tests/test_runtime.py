@@ -238,7 +238,7 @@ def work():
     x = torch.ones(100 * 2**18)
     del x
     kept = resident() - before
-    runtime._release_memory()
+    runtime.release_memory()
     print(kept > 90 * 2**20, resident() - before < 20 * 2**20)
 worker = threading.Thread(target=work)
 worker.start()
@@ -319,7 +319,7 @@ def test_control_group_without_a_limit(timed, monkeypatch, tmp_path, limit, v1):
 
 def test_own_freed_memory_is_given_back_before_a_refusal(timed, monkeypatch, tmp_path):
     machine(monkeypatch, tmp_path, meminfo(GIB))
-    monkeypatch.setattr(runtime, "_release_memory", lambda: machine(monkeypatch, tmp_path, meminfo(4 * GIB)))
+    monkeypatch.setattr(runtime, "release_memory", lambda: machine(monkeypatch, tmp_path, meminfo(4 * GIB)))
     runtime.check_memory(1000, 1000, 2000)
 
 

@@ -112,7 +112,7 @@ def test_the_app_answers_on_a_space(tree: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with _running(tree, port) as process:
-        config = _wait(process, f"http://127.0.0.1:{port}/config", 60)
+        config = _wait(process, f"http://127.0.0.1:{port}/config", 300)
         assert "/paint" in {f"/{d['api_name']}" for d in config.json()["dependencies"]}
         assert httpx.get(f"http://127.0.0.1:{port}/healthz").json()["version"] == artcore.__version__
 

@@ -17,7 +17,7 @@ from artcore.models.encoder import ArtEncoder
 from artcore.models.stylenet import StyleNet
 from training import loop
 from training.data import DataError, Pictures, find_pictures, random_crop, split
-from training.train_stylenet import PRESETS, Config, main, mean_gram, pair, rate
+from training.train_stylenet import PRESETS, Config, main, mean_gram, pair
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -124,7 +124,7 @@ def test_training_lowers_the_loss(data):
     assert sum(after[-10:]) < 0.9 * sum(before)
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize("preset", [name for name in sorted(PRESETS) if name.startswith("document-001")])
 def test_the_presets_of_document_001_train(data, preset):
     argv = arguments(data, epochs=1) + ["--preset", preset]
     for name in ("--copy-steps", "--steps"):
@@ -178,10 +178,14 @@ def test_bad_data_and_settings_are_sentences(data):
 
 
 def test_the_rate_warms_up_and_falls():
-    cosine, steps = Config(steps=1000, warmup=100), Config(steps=1000, warmup=0, schedule="step")
-    assert rate(cosine, 0) == 0.01 and rate(cosine, 99) == 1.0
-    assert rate(cosine, 500) == pytest.approx(0.51, abs=0.01) and rate(cosine, 999) == pytest.approx(0.02, abs=0.01)
-    assert [rate(steps, s) for s in (0, 199, 200, 999)] == [1, 1, 0.5, 0.0625]
+    rate = loop.rate
+    assert rate("cosine", 0, 1000, 100) == 0.01 and rate("cosine", 99, 1000, 100) == 1.0
+    assert rate("cosine", 500, 1000, 100) == pytest.approx(0.51, abs=0.01)
+    assert rate("cosine", 999, 1000) == pytest.approx(0.02, abs=0.01)
+    assert [rate("step", s, 1000) for s in (0, 199, 200, 999)] == [1, 1, 0.5, 0.0625]
+    assert [rate("linear", s, 1000) for s in (0, 500, 750, 1000)] == [1, 1, 0.5, 0]
+    with pytest.raises(loop.ConfigError, match="choose from cosine"):
+        rate("square", 0, 1000)
 
 
 def test_crops_are_a_function_of_the_generator_and_never_leave_the_picture():
@@ -300,3 +304,16 @@ def test_a_user_error_is_a_sentence_and_status_two(capsys):
 
     assert loop.exit_status(wrong) == 2
     assert capsys.readouterr().err.strip().endswith("There is no folder; give one.")
+
+
+def test_the_preset_for_twenty_paintings_begins_from_a_painter_that_ships(data):
+    settings = loop.parse(Config, ["--preset", "finetune"], PRESETS)
+    assert StyleNet.from_pretrained(ROOT / settings.init)
+    torch.manual_seed(0)
+    StyleNet(channels=(4, 4, 4), blocks=1).save_pretrained(data / "start")
+    (made,) = main(["--preset", "finetune", *arguments(data, init=data / "start", mixed_precision="auto", steps=2)])
+    record = json.loads((made.parent / "training.json").read_text())
+    assert record["config"]["recolour"] == 0.1 and record["config"]["copy_steps"] == 0
+    assert record["config"]["mixed_precision"] == "no"  # what "auto" means where the tests run in fp32
+    before, after = weights(data / "start"), weights(made)
+    assert any((before[name].float() - x.float()).abs().max() > 1e-4 for name, x in after.items())

@@ -9,7 +9,7 @@ run it, it is slower still. All of it is done twice, the second time with oneDNN
 from __future__ import annotations
 
 import argparse
-import json
+import functools
 import os
 import platform
 import socket
@@ -22,15 +22,13 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[2]
+from tests.bench import parts
+from tests.bench.parts import REPO, BenchError, busy, in_turn, judged, memory, part, photo, size
+
 PLAIN, AVX2 = "as it is", "ONEDNN_MAX_CPU_ISA=AVX2"
 
 # What the project set out to reach.
 FASTER, END_TO_END, MEMORY, LISTENING = 15, 0.4, 1.5e9, 10
-
-
-class BenchError(ValueError):
-    """What can't be measured; the message says what to do."""
 
 
 # ---------------------------------------------------------------- parts, each in its own process
@@ -73,38 +71,6 @@ def speed(name: str, picture: str, repeats: int) -> dict:
     }
 
 
-def in_turn(jobs: dict[str, Callable[[], None]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each job, `repeats` times one after the other, after one round that does not count."""
-    taken: dict[str, list[float]] = {part: [] for part in jobs}
-    for round in range(repeats + 1):
-        for part, job in jobs.items():
-            start = time.perf_counter()
-            job()
-            if round:
-                taken[part].append(time.perf_counter() - start)
-    return taken
-
-
-def memory(name: str, picture: str) -> dict:
-    """Peak resident memory of a process that paints one picture from JPEG bytes to JPEG bytes."""
-    from artcore import image, load
-
-    task, data = load.load(name), Path(picture).read_bytes()
-    before = peak_memory()
-    image.encode(task(data), "JPEG")
-    return {"bytes": peak_memory(), "bytes_before": before}
-
-
-def peak_memory() -> int:
-    try:  # not ru_maxrss: across exec it keeps what the parent had
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return 1024 * int(next(line for line in lines if line.startswith("VmHWM:")).split()[1])
-    except OSError:
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 def imports() -> dict:
     """Seconds of `import artcore`, and until its load function is there, in a fresh interpreter."""
     start = time.perf_counter()
@@ -118,16 +84,6 @@ def imports() -> dict:
 
 
 # ---------------------------------------------------------------- the run
-
-
-def part(isa: str, *arguments: object) -> dict:
-    """What a part measured in a fresh process."""
-    command = [sys.executable, "-m", "tests.bench.painter", "--part", *map(str, arguments)]
-    done = subprocess.run(command, cwd=REPO, env=environment(isa), capture_output=True, text=True)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise BenchError(f"{arguments[0]} could not be measured: {last}")
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def environment(isa: str) -> dict[str, str]:
@@ -179,19 +135,6 @@ def painter(name: str | None) -> str:
     return "stylenet.vangogh" if "stylenet.vangogh" in names else names[0]
 
 
-def photo(folder: Path, width: int, height: int) -> Path:
-    """An example photo scaled and cut to a size, as a JPEG file."""
-    from artcore import image
-    from artcore.cards import example_photos
-
-    picture = image.open(example_photos()[-1]).convert("RGB")
-    scale = max(width / picture.width, height / picture.height)
-    picture = picture.resize((round(picture.width * scale), round(picture.height * scale)))
-    file = folder / f"{width}x{height}.jpg"
-    image.save(picture.crop((0, 0, width, height)), file)
-    return file
-
-
 def cpu() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -211,14 +154,13 @@ def instructions() -> list[str]:
 
 def measure(args: argparse.Namespace) -> dict:
     load_average = os.getloadavg()[0]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     found: dict = {
         "checkpoint": painter(args.name),
         "cpu": cpu(),
         "instructions": instructions(),
-        "cores": cores,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load_average_at_start": load_average,
-        "busy": load_average > 0.3 * cores,
+        "busy": busy(),
         "size": args.size,
         "large": args.large,
         "repeats": args.repeats,
@@ -227,8 +169,9 @@ def measure(args: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory() as place:
         small, large = (photo(Path(place), *size) for size in (args.size, args.large))
         for isa in args.isa:
-            run = part(isa, "speed", found["checkpoint"], small, args.repeats)
-            run |= {"memory": part(isa, "memory", found["checkpoint"], large), "imports": part(isa, "imports")}
+            apart = functools.partial(part, "painter", environment=environment(isa))
+            run = apart("speed", found["checkpoint"], small, args.repeats)
+            run |= {"memory": apart("memory", found["checkpoint"], large), "imports": apart("imports")}
             found["runs"][isa] = run | ({} if args.no_app else listening(isa))
     found["load_average_at_end"] = os.getloadavg()[0]
     return found
@@ -254,19 +197,15 @@ def table(found: dict) -> str:
     ]
     if "listening_s" in first:
         rows.append(("app.py listens after", lambda r: f"{r['listening_s']:.1f} s"))
-    lines = [
+    head = [
         f"`{found['checkpoint']}` on {found['cpu']} ({', '.join(found['instructions']) or 'no vector flags known'}), "
         f"{found['cores']} cores, torch {first['torch']}, load {found['load_average_at_start']:.2f} at the start.",
         "",
         f"| | {' | '.join(runs)} |",
         "|---|" + "---|" * len(runs),
-        *(f"| {title} | {' | '.join(show(run) for run in runs.values())} |" for title, show in rows),
-        "",
-        *(f"- {line}" for line in targets(found)),
     ]
-    if found["busy"]:
-        lines += ["", "WARNING: the machine was busy at the start. Don't cite these; measure again in peace."]
-    return "\n".join(lines)
+    cells = [(title, *(show(run) for run in runs.values())) for title, show in rows]
+    return parts.table(head, cells, targets(found), found)
 
 
 def targets(found: dict) -> list[str]:
@@ -284,17 +223,10 @@ def targets(found: dict) -> list[str]:
         checks.append((f"end to end under {END_TO_END} s", run["end_to_end_s"] < END_TO_END))
     if "listening_s" in run:
         checks.append((f"app.py listens within {LISTENING} s", run["listening_s"] <= LISTENING))
-    lines = [f"{'reached' if reached else 'MISSED'}: {what}" for what, reached in checks]
+    lines = judged(checks)
     if run["dtype"] != "bfloat16":
         lines.append(f"not asked: end to end under {END_TO_END} s, which is for processors with bf16 of their own")
     return lines
-
-
-def size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and min(int(width), int(height)) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write it like 1920x1080")
-    return int(width), int(height)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -306,25 +238,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=7, help="of each timing (7)")
     parser.add_argument("--isa", nargs="+", choices=[PLAIN, AVX2], default=[PLAIN, AVX2])
     parser.add_argument("--no-app", action="store_true", help="don't start app.py")
-    parser.add_argument("--json", type=Path, help="write everything that was measured to this file")
-    parser.add_argument("--part", nargs="+", help=argparse.SUPPRESS)  # a process of this run
-    args = parser.parse_args(argv)
-    try:
-        if args.part:
-            what, *rest = args.part
-            rest = [*rest[:2], *map(int, rest[2:])]
-            print(json.dumps({"speed": speed, "memory": memory, "imports": imports}[what](*rest)))
-            return 0
-        if args.repeats < 1:
-            raise BenchError(f"{args.repeats} repeats measure nothing: give at least 1.")
-        found = measure(args)
-        print(table(found))
-        if args.json:
-            args.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    except (ValueError, OSError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return parts.main(parser, argv, {"speed": speed, "memory": memory, "imports": imports}, measure, table)
 
 
 if __name__ == "__main__":

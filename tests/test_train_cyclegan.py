@@ -1,0 +1,645 @@
+"""The CycleGAN trainer, full circle on generated pictures: train, stop, resume, load, paint; document 000's file;
+data sets from a server on loopback."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from artcore.models.cyclegan import CycleGAN
+from artcore.models.encoder import ArtEncoder
+from artcore.models.stylenet import StyleNet, StyleTransferNetwork
+from training import data as training_data
+from training import loop
+from training.data import DataError, Pictures, dataset, find_named, find_split, split
+from training.losses import detail_loss
+from training.train_cyclegan import PRESETS, Config, build, document_000, main
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "training" / "configs" / "document-000.json"
+
+
+def picture(seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((64, 48), 0)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Eight photos, six paintings, a tiny encoder."""
+    for folder, count in (("photos", 8), ("paintings", 6)):
+        (tmp_path / folder).mkdir()
+        for i in range(count):
+            picture(i + 100 * count).save(tmp_path / folder / f"{i}.png")
+    ArtEncoder(channels=(4, 4, 4, 4), classes=2).save_pretrained(tmp_path / "encoder")
+    return tmp_path
+
+
+def flags(settings):
+    argv = []
+    for key, value in settings.items():
+        argv += ["--" + key.replace("_", "-"), *str(value).split()] if value != "" else []
+    return argv
+
+
+def arguments(data, out="run", **changes):
+    """Flags of a run of four steps, in which everything happens that happens in a long one."""
+    settings = {
+        "photos": data / "photos",
+        "paintings": data / "paintings",
+        "features": data / "encoder",
+        "out": data / out,
+        "channels": "4 4 4",
+        "blocks": 1,
+        "refine": 1,
+        "fine": 1,
+        "discriminator_channels": 4,
+        "image_pool": 3,
+        "size": 32,
+        "batch_size": 2,
+        "steps": 4,
+        "warmup": 1,
+        "checkpoint_every": 2,
+        "sample_every": 4,
+        "tracker": "none",
+    }
+    return flags(settings | changes)
+
+
+def document(data, out="run", **changes):
+    """Flags that make a run with document 000's settings tiny."""
+    settings = {"photos": data / "photos", "paintings": data / "paintings", "out": data / out, "tracker": "none"}
+    settings |= {"channels": 4, "blocks": 1, "discriminator_channels": 4, "size": 32, "epochs": 1}
+    return flags(settings | changes)
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def tensorboard(run):
+    """What TensorBoard would show of a run."""
+    (file,) = (run / "logs" / "cyclegan").glob("events*")
+    return EventAccumulator(str(file), {"images": 0, "scalars": 0}).Reload()
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def pools(run):
+    """The pictures that a checkpoint's two image pools keep, process by process."""
+    files = [run / "checkpoint" / f"custom_checkpoint_{i}.pkl" for i in (2, 3)]
+    return [torch.load(file, weights_only=True)["kept"] for file in files]
+
+
+# ---------------------------------------------------------------- a run
+
+
+def test_full_circle_both_directions_and_what_was_saved_loads(data):
+    folder = main(arguments(data, tracker="tensorboard", log_every=2, sample_every=2))
+    run = folder.parent
+    assert sorted(p.name for p in (run / "samples").iterdir()) == ["step_000002.png", "step_000004.png"]
+    record = json.loads((run / "training.json").read_text())
+    assert (record["step"], record["photos"], record["paintings"]) == (4, 7, 5)
+    assert {t.dtype for t in weights(folder).values()} == {torch.float16}
+    net = CycleGAN.from_pretrained(folder)
+    x = torch.rand(1, 3, 40, 33)
+    made = {direction: net(x, 3, direction=direction) for direction in ("to_painting", "to_photo")}
+    assert all(m.shape == x.shape and m.isfinite().all() for m in made.values())
+    assert not torch.equal(*made.values())
+    events = tensorboard(run)
+    scalars = {f"{d}/{k}" for d in made for k in ("validity", "reconstruction", "identity", "swd", "judge")}
+    assert scalars <= set(events.Tags()["scalars"])
+    assert [e.step for e in events.Scalars("to_painting/validity")] == [2, 4]
+    assert [e.step for e in events.Images("samples")] == [2, 4]
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one_image_pool_and_all(data):
+    """N steps and N more are 2 N: weights, EMA, optimisers, pools. With a pool of 3 and 2 pictures a step, what is
+    taken from the pool after the break was put there before it."""
+    common = {"schedule": "constant", "checkpoint_every": 50, "discriminator_schedule": "constant"}
+    whole = main(arguments(data, "whole", steps=6, **common))
+    main(arguments(data, "parts", steps=3, **common))
+    assert [[len(p) for p in pool] for pool in pools(data / "parts")] == [[3], [3]]
+    parts = main(arguments(data, "parts", steps=6, **common))
+    assert same(weights(whole), weights(parts))
+    for file in sorted((whole.parent / "checkpoint").glob("*.safetensors")):
+        assert same(load_file(file), load_file(parts.parent / "checkpoint" / file.name)), file.name
+    for one, other in zip(pools(whole.parent), pools(parts.parent), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one[0], other[0], strict=True))
+    # And a run that is done trains no further.
+    assert same(weights(parts), weights(main(arguments(data, "parts", steps=6, **common))))
+
+
+def test_a_run_that_was_killed_goes_on_from_its_checkpoint(data, monkeypatch):
+    whole = weights(main(arguments(data, "whole")))
+    saved = loop.checkpoint
+
+    def stop(accelerator, out):
+        saved(accelerator, out)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "checkpoint", stop)
+    with pytest.raises(KeyboardInterrupt):
+        main(arguments(data, "parts"))
+    monkeypatch.setattr(loop, "checkpoint", saved)
+    assert same(whole, weights(main(arguments(data, "parts"))))
+
+
+def test_training_brings_every_loss_down(data):
+    none = dict.fromkeys(
+        ("swd_weight", "detail_weight", "content_weight", "tv_weight", "colour_weight", "layout_weight"), 0
+    )
+    none |= {"lambda_validity": 0, "candidates": 1, "warmup": 0, "image_pool": 0, "sample_every": 100}
+    rates = {"lambda_reconstruction": 10, "lambda_identity": 5, "learning_rate": 1e-2, "schedule": "constant"}
+    argv = arguments(data, steps=30, channels="8 8 8", tracker="tensorboard", log_every=10, **none, **rates)
+    events = tensorboard(main(argv).parent)
+    for direction in ("to_painting", "to_photo"):
+        for loss in ("reconstruction", "identity", "judge"):
+            first, _, last = (e.value for e in events.Scalars(f"{direction}/{loss}"))
+            assert last < 0.9 * first, (direction, loss)
+
+
+def test_soft_edges_and_grain_are_seen_in_luma_patches():
+    rng = torch.Generator().manual_seed(0)
+    real = torch.rand(4, 3, 8, 8, generator=rng)
+    real = torch.nn.functional.interpolate(real, size=64)  # hard edges between flats
+
+    def seen(made: torch.Tensor) -> float:
+        return float(detail_loss(made, real, torch.Generator().manual_seed(1)))
+
+    soft = torch.nn.functional.avg_pool2d(real, 5, 1, 2, count_include_pad=False)
+    grain = (real + 0.1 * torch.randn(real.shape, generator=rng)).clamp(0, 1)
+    assert seen(real) < 1e-6 and seen(real + 0.2) < 1e-6  # exposure is none of its business
+    assert seen(soft) > 0.01 and seen(grain) > 0.005
+    made = soft.clone().requires_grad_()
+    detail_loss(made, real, torch.Generator().manual_seed(1)).backward()
+    assert made.grad.abs().max() > 0
+    with torch.no_grad():
+        assert seen(soft - 20 * made.grad) < seen(soft)
+
+
+def test_new_generators_may_first_learn_to_copy(data):
+    folder = main(arguments(data, steps=3, copy_steps=2, tracker="tensorboard", log_every=1))
+    events = tensorboard(folder.parent)
+    assert [e.step for e in events.Scalars("to_photo/copy")] == [1, 2]
+    assert [e.step for e in events.Scalars("to_photo/judge")] == [3]
+
+
+@pytest.mark.parametrize("size", [24, 33])
+def test_odd_and_small_sizes_train(data, size):
+    assert (main(arguments(data, size=size, steps=1)) / "model.safetensors").is_file()
+
+
+def test_weights_that_are_nan_are_not_kept(data):
+    folder = main(arguments(data, steps=2))
+    kept, before = folder.parent / "checkpoint", weights(folder)
+    with pytest.raises(ValueError, match="NaN"):
+        main(arguments(data, steps=4, learning_rate="1e30", clip=0))
+    assert same(before, weights(folder))
+    assert torch.load(kept / "custom_checkpoint_1.pkl", weights_only=True)["step"] == 2
+
+
+# ---------------------------------------------------------------- how it begins
+
+
+def test_painters_begin_with_a_stylenet_or_a_cyclegan_and_refining_blocks_as_the_identity(data):
+    torch.manual_seed(5)
+    start = StyleNet(channels=(4, 4, 4), blocks=1, upsample="smooth").eval()
+    start.save_pretrained(data / "start")
+    config = Config(channels=(4, 4, 4), blocks=1, refine=2, init_to_painting=str(data / "start"))
+    net = build(config).eval()
+    x = torch.rand(1, 3, 32, 40)
+    assert torch.allclose(net(x, 3), start(x, 3), atol=1e-6)
+    net.save_pretrained(data / "both")
+    config = Config(channels=(4, 4, 4), blocks=1, init_to_painting=str(data / "both"), init_to_photo=str(data / "both"))
+    again = build(config).eval()
+    for direction in ("to_painting", "to_photo"):
+        assert torch.equal(again(x, 3, direction=direction), net(x, 3, direction=direction))
+
+
+def test_a_start_that_does_not_fit_is_a_sentence(data):
+    StyleNet(channels=(4, 4, 6), blocks=1).save_pretrained(data / "wide")
+    StyleNet(channels=(4, 4, 4), blocks=2).save_pretrained(data / "deep")
+    StyleTransferNetwork(channels=(4, 4, 4), blocks=1).save_pretrained(data / "other")
+    for name, why in (("wide", "another shape"), ("deep", "another shape"), ("other", "holds StyleTransferNetwork")):
+        with pytest.raises(loop.ConfigError, match=why):
+            build(Config(channels=(4, 4, 4), blocks=1, init_to_photo=str(data / name)))
+    with pytest.raises(ValueError, match="There is no folder"):
+        build(Config(init_to_photo=str(data / "nowhere")))
+
+
+def test_a_checkpoint_of_other_nets_is_a_sentence(data):
+    main(arguments(data, steps=1))
+    with pytest.raises(loop.ConfigError, match="does not fit these settings .* give another out"):
+        main(arguments(data, steps=2, channels="4 4 6"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ({"size": 23}, "size is 23; give 24 or more"),
+        ({"batch_size": 0}, "batch_size is 0; give 1 or more"),
+        ({"schedule": "square"}, "schedule is 'square'; choose from cosine"),
+        ({"discriminator_norm": "batch"}, "choose from spectral, instance"),
+        ({"generator": "unet"}, "choose from compact, resnet"),
+        ({"generator": "resnet", "channels": (4, 4, 4)}, "give 1 for the resnet generator"),
+        ({"photo_zoom": (1.5, 1.0)}, "photo_zoom is"),
+        ({"epochs": -1}, "epochs is -1"),
+    ],
+)
+def test_settings_that_can_not_be_are_refused_in_a_sentence(setting, why):
+    with pytest.raises(loop.ConfigError, match=why):
+        Config(**setting)
+
+
+# ---------------------------------------------------------------- document 000
+
+
+def test_the_documents_file_loads_as_it_is_with_every_key_and_default(caplog):
+    config = loop.parse(Config, ["--config", str(DOCUMENT), "--dataset", "monet2photo"], PRESETS, document_000)
+    assert (config.generator, config.channels, config.discriminator_channels) == ("resnet", (64,), 64)
+    assert (config.learning_rate, config.discriminator_rate) == (0.0002, 0.0002)
+    assert (config.lambda_reconstruction, config.lambda_validity, config.lambda_identity) == (10, 1, 2)
+    assert (config.size, config.short_side, config.epochs, config.buffer, config.batch_size) == (256, 286, 200, 1000, 1)
+    assert config.datasets_url == "https://people.eecs.berkeley.edu/~taesung_park/CycleGAN/datasets/"
+    assert (config.sample_painting, config.sample_photo) == ("00360.jpg", "2014-08-24_16_41_27.jpg")
+    assert config.document["gcp.bucket"] == "gs://tfwg-impressionismo/" and "gcp.bucket" in caplog.text
+    assert "url.api_aumento" in config.document and len(config.document) == 2
+    # Without the figures of the file, which are the preset's own, both are the same training.
+    preset = loop.parse(Config, ["--preset", "document-000"], PRESETS, document_000)
+    for name in ("dataset", "sample_painting", "sample_photo", "document"):
+        config = replaced(config, name, getattr(preset, name))
+    assert config == preset
+
+
+def replaced(config, name, value):
+    return Config(**{**vars(config), name: value})
+
+
+def test_the_documents_values_reach_the_training_and_flags_win(tmp_path):
+    settings = json.loads(DOCUMENT.read_text())
+    settings["configuracion_modelo"] |= {"ancho": "128", "alto": "128", "filtros_generador": "32", "epochs": "7"}
+    settings["url"]["datasets"] = "http://example.org/sets/"
+    (tmp_path / "c.json").write_text(json.dumps(settings))
+    argv = ["--config", str(tmp_path / "c.json"), "--dataset", "cezanne2photo", "--epochs", "3"]
+    config = loop.parse(Config, argv, PRESETS, document_000)
+    assert (config.size, config.short_side, config.channels, config.epochs) == (128, 143, (32,), 3)
+    assert (config.datasets_url, config.sample_photo) == ("http://example.org/sets/", "")
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "why"),
+    [
+        ("configuracion_modelo", {"alto": "128"}, "ancho is 256 and alto 128; give one number for both"),
+        ("configuracion_modelo", {"canales": "1"}, "canales is 1; give 3"),
+        ("configuracion_modelo", {"lamda_identidad": "2"}, "'lamda_identidad' is no setting of document 000"),
+        ("configuracion_modelo", {"tasa_aprendizaje": "rápida"}, "learning_rate is 'rápida'"),
+        ("configuracion_modelo", {"ancho": "x", "alto": "x"}, "size is 'x'"),
+        ("url", "http://example.org", "'url' is 'http://example.org'; give an object"),
+    ],
+)
+def test_what_is_wrong_in_the_documents_file_is_a_sentence(tmp_path, section, change, why):
+    settings = json.loads(DOCUMENT.read_text())
+    settings[section] = settings[section] | change if isinstance(change, dict) else change
+    (tmp_path / "c.json").write_text(json.dumps(settings))
+    with pytest.raises(loop.ConfigError, match=why):
+        loop.parse(Config, ["--config", str(tmp_path / "c.json")], PRESETS, document_000)
+
+
+def test_our_own_settings_files_are_read_as_before(tmp_path):
+    (tmp_path / "c.json").write_text('{"steps": 7, "generator": "compact"}')
+    config = loop.parse(Config, ["--config", str(tmp_path / "c.json")], PRESETS, document_000)
+    assert config == Config(steps=7)
+
+
+@pytest.mark.parametrize(("how", "epochs"), [(["--preset", "document-000"], 1), (["--config", str(DOCUMENT)], 2)])
+def test_document_000_trains(data, how, epochs):
+    """The published generator and discriminator, tiny; metrics, samples and checkpoint once an epoch."""
+    folder = main(document(data, epochs=epochs, tracker="tensorboard") + how)
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["generator"], config["channels"], config["blocks"]) == ("resnet", [4], 1)
+    record = json.loads((folder.parent / "training.json").read_text())
+    ends = [5 * (i + 1) for i in range(epochs)]  # an epoch is a pass over the five paintings
+    assert record["step"] == ends[-1] and record["config"]["discriminator_norm"] == "instance"
+    events = tensorboard(folder.parent)
+    assert [e.step for e in events.Scalars("to_painting/validity")] == ends
+    assert [e.value for e in events.Scalars("epoch")] == [*range(1, epochs + 1)]
+    assert [e.step for e in events.Images("samples")] == ends
+    net, x = CycleGAN.from_pretrained(folder), torch.rand(1, 3, 30, 45)
+    assert net(x).shape == net(x, direction="to_photo").shape == x.shape
+
+
+def test_document_000s_generators_begin_as_the_papers():
+    net = build(Config(generator="resnet", channels=(16,), blocks=1))
+    stds = [p.std().item() for name, p in net.named_parameters() if name.endswith("weight")]
+    assert all(0.015 < s < 0.025 for s in stds)
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def layout(folder, counts, name="{}.png"):
+    for i, (part, count) in enumerate(counts.items()):
+        (folder / part).mkdir(parents=True)
+        for k in range(count):
+            picture(100 * i + k).save(folder / part / name.format(k))
+    return folder
+
+
+COUNTS = {"trainA": 4, "trainB": 5, "testA": 2, "testB": 3}
+
+
+def test_the_papers_folders_are_understood_and_the_test_ones_held_back(data, tmp_path):
+    root = layout(tmp_path / "set", COUNTS)
+    for letter, sizes in (("A", (4, 2)), ("B", (5, 3))):
+        train, held = find_split(str(root), letter, 0.5)
+        assert (len(train), len(held)) == sizes
+        assert {f.parent.name for f in train + held} == {f"train{letter}", f"test{letter}"}
+    # Without a test folder some of the others are held back; a plain folder is split as a whole.
+    for file in (root / "testA").iterdir():
+        file.unlink()
+    (root / "testA").rmdir()
+    assert [len(x) for x in find_split(str(root), "A", 0.5)] == [2, 2]
+    assert [len(x) for x in find_split(str(root / "trainB"), "B", 0.2)] == [4, 1]
+    for file in [*(root / "trainA").iterdir()]:
+        file.unlink()
+    (root / "trainA").rmdir()
+    with pytest.raises(DataError, match="has no folder trainA"):
+        find_split(str(root), "A", 0.5)
+
+
+def test_a_data_set_in_a_folder_trains_as_photos_and_paintings_of_its_own(data, tmp_path):
+    root = layout(tmp_path / "set", COUNTS)
+    together = main(arguments(data, "one", dataset=root, steps=1))
+    apart = main(arguments(data, "two", photos=root, paintings=root, steps=1))
+    assert same(weights(together), weights(apart))
+    record = json.loads((together.parent / "training.json").read_text())
+    assert (record["photos"], record["paintings"]) == (5, 4)
+
+
+def test_named_samples_come_first_on_the_sheet(data, caplog):
+    """A named picture may be one that is trained on; an unknown name is said and the run goes on."""
+    folder = main(arguments(data, steps=1, sample_every=1, sample_photo="5.PNG", sample_painting="nowhere.jpg"))
+    assert "sample_painting 'nowhere.jpg' is none of the pictures" in caplog.text
+    sheet = np.asarray(Image.open(folder.parent / "samples" / "step_000001.png"))
+    # One photo was held back, and the named one makes two; but one painting was held back, so one column.
+    assert sheet.shape[:2] == (6 * 258 + 2, 258 + 2)
+    wanted = training_data.squares([data / "photos" / "5.png"])[0].mul(255).round().permute(1, 2, 0).numpy()
+    assert np.abs(sheet[2:258, 2:258].astype(float) - wanted).max() <= 1
+
+
+def test_names_are_found_whatever_signs_a_system_allows():
+    files = [Path("a/2014-08-24 16:41:27.jpg"), Path("a/00360.jpg")]
+    assert find_named(files, "2014-08-24_16_41_27.jpg") == files[0]
+    assert find_named(files, "00360.JPG") == files[1]
+    assert find_named(files, "0360.jpg") is None
+
+
+def test_a_buffer_bounds_memory_and_changes_no_picture(data):
+    files = training_data.find_pictures(str(data / "photos"))
+    bounded, free = Pictures(files, buffer=2), Pictures(files)
+    for i in (0, 1, 2, 0, 7, 7, 3):
+        assert torch.equal(bounded[i], free[i])
+        assert len(bounded._cache) <= 2
+    assert len(free._cache) == 5
+
+
+def test_a_damaged_picture_is_named(data):
+    (data / "photos" / "3.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"photos/3\.png"):
+        Pictures([data / "photos" / "3.png"])[0]
+
+
+def test_a_single_picture_is_trained_on():
+    assert split(["one"], 0.5) == (["one"], [])
+
+
+# ---------------------------------------------------------------- downloads
+
+
+def packed(counts=COUNTS, top="tiny2photo/", extra=()):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for i, (part, count) in enumerate(counts.items()):
+            for k in range(count):
+                file = io.BytesIO()
+                picture(100 * i + k).save(file, "PNG")
+                archive.writestr(f"{top}{part}/{k}.png", file.getvalue())
+        for name, content in extra:
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``files`` by path, by range; ``cut``: bytes after which an answer breaks off."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.files, self.asked, self.cut, self.ranges = {}, [], None, True
+        self.url = f"http://127.0.0.1:{self.server_port}/sets/"
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        server, content = self.server, self.server.files.get(self.path)
+        span = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")) if server.ranges else None
+        start = int(span[1]) if span else 0
+        server.asked.append((self.path, start))
+        if content is None:
+            return self.send_error(404)
+        if start >= len(content) > 0 and span:
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(content)}")
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        self.send_response(206 if span else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        self.wfile.write(content[start:] if server.cut is None else content[start : start + server.cut])
+        return None
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield made
+        made.shutdown()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ARTCORE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "datasets"
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir() if p.suffix != ".lock")
+
+
+@pytest.mark.parametrize("top", ["tiny2photo/", ""])
+def test_a_data_set_is_downloaded_once_and_trained_on(data, server, cache, top):
+    server.files["/sets/tiny2photo.zip"] = packed(top=top, extra=[("notes.txt", "text"), ("trainA/run.sh", "no")])
+    folder = main(arguments(data, dataset="tiny2photo", datasets_url=server.url, steps=1))
+    record = json.loads((folder.parent / "training.json").read_text())
+    assert (record["photos"], record["paintings"]) == (5, 4)
+    assert dataset("tiny2photo", server.url) == cache / "tiny2photo" and len(server.asked) == 1
+    assert names(cache) == ["tiny2photo"]
+    kept = {p.relative_to(cache / "tiny2photo").parts[0] for p in (cache / "tiny2photo").rglob("*") if p.is_file()}
+    assert kept == {*COUNTS, "source.json"}
+    assert {p.suffix for p in (cache / "tiny2photo").rglob("train*/*")} == {".png"}
+    source = json.loads((cache / "tiny2photo" / "source.json").read_text())
+    assert source["url"] == server.url + "tiny2photo.zip" and len(source["sha256"]) == 64
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_stopped(server, cache):
+    content = server.files["/sets/tiny2photo.zip"] = packed()
+    server.cut = len(content) // 2
+    with pytest.raises(DataError, match="broke off; run it again"):
+        dataset("tiny2photo", server.url)
+    server.cut = None
+    assert dataset("tiny2photo", server.url).is_dir()
+    assert server.asked == [("/sets/tiny2photo.zip", 0), ("/sets/tiny2photo.zip", len(content) // 2)]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("held", ["all", "more", "half of another"])
+def test_whatever_an_earlier_download_left_the_data_set_comes_in_the_end(server, cache, held, ranges):
+    content = server.files["/sets/tiny2photo.zip"] = packed()
+    cache.mkdir(parents=True)
+    left = {"all": content, "more": content + b"more", "half of another": bytes(len(content) // 2)}[held]
+    (cache / "tiny2photo.zip").write_bytes(left)
+    server.ranges = ranges
+    if held == "half of another" and ranges:
+        with pytest.raises(DataError, match="is no sound zip"):
+            dataset("tiny2photo", server.url)
+        assert names(cache) == []
+    assert len(list(dataset("tiny2photo", server.url).rglob("*.png"))) == 14
+    assert names(cache) == ["tiny2photo"]
+
+
+def test_processes_that_ask_at_once_download_once(server, cache):
+    server.files["/sets/tiny2photo.zip"] = packed()
+    threads = [threading.Thread(target=dataset, args=("tiny2photo", server.url)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(server.asked) == 1 and names(cache) == ["tiny2photo"]
+
+
+@pytest.mark.parametrize("name", ["../out.png", "trainA/../../../out.png", "/tmp/artcore-out.png"])
+def test_a_zip_can_not_write_outside_its_folder(server, cache, tmp_path, name):
+    server.files["/sets/tiny2photo.zip"] = packed(extra=[(name, b"x")])
+    with pytest.raises(DataError, match="would write outside its folder"):
+        dataset("tiny2photo", server.url)
+    assert names(cache) == [] and not list(tmp_path.rglob("*out.png")) and not Path("/tmp/artcore-out.png").exists()
+
+
+def test_a_bomb_is_stopped_while_it_unpacks(server, cache, monkeypatch):
+    """Whatever size it claims: the claim in this zip's directory is false."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("trainA/a.png", bytes(5_000_000))
+    server.files["/sets/bomb.zip"] = buffer.getvalue()
+    monkeypatch.setattr(training_data, "MAX_BYTES", 1_000_000)
+    with pytest.raises(DataError, match="unpacks to more than"):
+        dataset("bomb", server.url)
+    assert names(cache) == []
+    monkeypatch.setattr(training_data, "MAX_BYTES", 1000)
+    with pytest.raises(DataError, match="is larger than"):
+        dataset("bomb", server.url)
+    monkeypatch.setattr(training_data, "MAX_BYTES", 10_000_000)
+    monkeypatch.setattr(training_data, "MAX_FILES", 0)
+    with pytest.raises(DataError, match="more than 0 files"):
+        dataset("bomb", server.url)
+    assert names(cache) == []
+
+
+def test_other_zips_and_no_zips_are_refused(server, cache):
+    server.files["/sets/other.zip"] = packed({"images": 2})
+    server.files["/sets/text.zip"] = b"<html>no zip</html>"
+    damaged = bytearray(packed())
+    damaged[200] ^= 255
+    server.files["/sets/damaged.zip"] = bytes(damaged)
+    for name, why in (("other", "no folders trainA and trainB"), ("text", "no sound zip"), ("damaged", "no sound zip")):
+        with pytest.raises(DataError, match=why):
+            dataset(name, server.url)
+    assert names(cache) == []
+
+
+def test_offline_is_one_sentence_that_says_to_give_folders(server, cache, data):
+    with pytest.raises(DataError, match="answers 404 .* or give folders of photos and of paintings"):
+        dataset("ukiyoe2photo", server.url)
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(DataError, match="can't be reached .*; go online, or give folders of photos and of paintings"):
+        main(arguments(data, dataset="monet2photo", datasets_url=server.url))
+    for name in ("../monet2photo", "monet/photo", ".hidden", "a b"):
+        with pytest.raises(DataError, match="neither a folder nor the name"):
+            dataset(name, server.url)
+    with pytest.raises(DataError, match="is no web address"):
+        dataset("monet2photo", "file:///etc/")
+
+
+def test_a_cache_that_can_not_be_written_is_a_sentence(server, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("ARTCORE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DataError, match="can't be kept in .*ARTCORE_CACHE"):
+        dataset("tiny2photo", server.url)
+
+
+# ---------------------------------------------------------------- several processes
+
+
+def launch(argv):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*command, "-m", "training.train_cyclegan", *argv], cwd=ROOT, capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_painter_and_resume_exactly(data):
+    """gloo on loopback, as accelerate sets it up for CPUs; each process gets its own image pool back."""
+    common = {"schedule": "constant", "checkpoint_every": 50}
+    launch(arguments(data, "whole", steps=4, **common))
+    launch(arguments(data, "parts", steps=2, **common))
+    launch(arguments(data, "parts", steps=4, **common))
+    record = json.loads((data / "parts" / "training.json").read_text())
+    assert record["processes"] == 2 and record["step"] == 4
+    assert same(weights(data / "whole" / "model"), weights(data / "parts" / "model"))
+    for one, other in zip(pools(data / "whole"), pools(data / "parts"), strict=True):
+        assert [len(p) for p in one] == [3, 3] and not torch.equal(one[0][0], one[1][0])
+        assert all(torch.equal(a, b) for p, q in zip(one, other, strict=True) for a, b in zip(p, q, strict=True))
+
+
+@pytest.mark.slow
+def test_accelerate_launch_trains_with_mixed_precision(data):
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
+    argv = arguments(data, mixed_precision="bf16")
+    done = subprocess.run(
+        [*command, "-m", "training.train_cyclegan", *argv], cwd=ROOT, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(t.isfinite().all() for t in weights(data / "run" / "model").values())
