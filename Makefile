@@ -4,14 +4,15 @@ PYTHON ?= python3
 PORT ?= 7860
 PY := .venv/bin/python
 
-.PHONY: help app test test-all quality bench
+.PHONY: help app test test-all quality bench screenshots
 
 help:
 	@echo "make app       the hub, on http://127.0.0.1:$(PORT)  (PORT=8000 make app for another port)"
-	@echo "make test      the quick tests: under 3 minutes, no network"
+	@echo "make test      the quick tests: about 3 minutes on two quiet cores, no network"
 	@echo "make test-all  all tests: browser, load, faults and several processes too"
 	@echo "make quality   ruff"
 	@echo "make bench     the figures of the README"
+	@echo "make screenshots  the pictures of the hub in docs/ (needs chromium)"
 	@echo "PYTHON=python3.12 make ... chooses the interpreter of a new .venv"
 
 app: .venv/.ready-requirements
@@ -28,6 +29,12 @@ quality: .venv/.ready-requirements-dev
 
 bench: .venv/.ready-requirements-dev
 	$(PY) -m tests.bench
+	$(PY) -m tests.bench style
+	$(PY) -m tests.bench colorize
+	$(PY) -m tests.bench upscale
+
+screenshots: .venv/.ready-requirements-dev
+	$(PY) -m docs.screenshots
 
 # One stamp per requirements file, in one .venv. What installs the development list has installed the
 # runtime list with it, so both stamps are new then.

@@ -23,7 +23,7 @@ def sheet() -> Image.Image:
     folder = Path(__file__).resolve().parents[1] / "data" / "examples"
     photos = [image.open(folder / f"photo_{name}.jpg") for name in PHOTOS]
     rows = [("The photos", photos)]
-    for entry in styles().values():
+    for entry in styles("stylenet").values():
         painter = load(entry.name)
         rows.append((entry.label, [painter(photo) for photo in photos]))
     step = (CELL[0] + GAP, CELL[1] + GAP + LABEL)
