@@ -60,6 +60,15 @@ def choose(page, files: list[Path]) -> None:
     settle(page)
 
 
+def became(page, states: list[str]):
+    """The lines of the pictures, once they say that this became of them."""
+    page.wait_for_function(
+        "states => [...document.querySelectorAll('#painter-several-list li')].map(e => e.className).join() === states",
+        arg=",".join(states),
+    )
+    return page.locator("#painter-several-list li")
+
+
 def archive(page) -> dict[str, bytes]:
     """What the ZIP file holds."""
     settle(page)
@@ -80,8 +89,7 @@ def test_two_pictures_and_a_sentence_in_one_zip_file(visit: Callable, files: lis
     page.locator("#painter-several").get_by_label("JPEG").check()
     page.locator("#painter-several-go").click()
     page.locator("#painter-several-status").get_by_text("2 of 3 pictures").wait_for()
-    lines = page.locator("#painter-several-list li")
-    assert [line.get_attribute("class") for line in lines.all()] == ["done", "failed", "done"]
+    lines = became(page, ["done", "failed", "done"])
     assert "is damaged or cut short" in lines.nth(1).inner_text()
     assert not scrolls_sideways(page)
     vangogh = artcore.load("stylenet.vangogh")
@@ -113,8 +121,7 @@ def test_stop_keeps_what_is_done(visit: Callable, files: list[Path], monkeypatch
     finally:
         going_on.set()
     monkeypatch.undo()
-    lines = page.locator("#painter-several-list li")
-    assert [line.get_attribute("class") for line in lines.all()] == ["done", "failed", "left"]
+    became(page, ["done", "failed", "left"])
     assert list(archive(page)) == ["harbour vangogh.png"]
     page.locator("#painter-several-go").click()  # the place in the line is free
     page.locator("#painter-several-status").get_by_text("2 of 3 pictures").wait_for()

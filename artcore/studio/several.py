@@ -267,6 +267,7 @@ def panel(
             taken = shared.duration(sum(line.seconds for line in lines))
             told = say("**{made} of {total} pictures** in {taken}", made=made, total=len(lines), taken=taken)
             yield {
+                listed: gr.HTML(listing(lines), visible=True),  # again: the page may drop one of two in a row
                 status: f"{told} · {say('stopped')}" if any(line.state == "left" for line in lines) else told,
                 stop: gr.Button(visible=False),
                 download: gr.DownloadButton(
