@@ -147,21 +147,41 @@ def test_numbers_in_words_counts_and_the_file_are_held_too(data, tmp_path, capsy
     assert all(said in told for said in expected) and told.count("\ncolorunet") + told.startswith("colorunet") == 4
 
 
-def test_what_a_folder_can_not_tell_is_named_and_is_no_lie(data, tmp_path, capsys):
-    path = install("enhancenet.fidelity", tmp_path, data=data, remarks={"note": "Twice 28.5 dB."})
-    assert main(["cards", str(data)]) == 0
+def test_what_no_folder_can_tell_is_named_and_is_no_lie(data, tmp_path, capsys):
+    install("enhancenet.fidelity", tmp_path, data=data, remarks={"note": "Twice 28.5 dB."})
+    assert main(["cards", str(data), "enhancenet.fidelity"]) == 0
     out = capsys.readouterr().out
     assert "enhancenet.fidelity: Training was not recomputed" in out and "777" in out
     assert "enhancenet.fidelity: Notes was not recomputed, it is a person's words: 28.5." in out
-    assert "encoder: data and figures were not recomputed: the card has none yet" in out
+
+
+def test_a_card_that_this_folder_does_not_check_does_not_pass(data, tmp_path, capsys):
+    """Neither a hash nor a figure can be changed and end in 0: a card that was skipped is no card that holds."""
+    path, name = install("enhancenet.fidelity", tmp_path, data=data), "enhancenet.fidelity"
+    honest = path.read_text(encoding="utf-8")
+
+    def told(*names: str) -> str:
+        assert main(["cards", str(data), *names]) == 3
+        return capsys.readouterr().err
+
+    err = told()  # the encoder's card has no figures yet
+    assert "encoder: data and figures were not recomputed: the card has none yet" in err
+    assert err.endswith("1 card was not recomputed: encoder.\n")
+    digest = re.search(r"file names and bytes `([0-9a-f]{64})`", honest)[1]
+    other = honest.replace(digest, "0" * 64)
+    path.write_text(changed(other, "| SSIM |", 0), encoding="utf-8")  # in the figures, which come first
+    err = told(name)
+    assert "they are of other pictures than those in pictures (SHA-256 00000000... on the card)" in err
+    assert err.endswith("1 card was not recomputed: enhancenet.fidelity.\n")
+    assert told().endswith("2 cards were not recomputed: encoder, enhancenet.fidelity.\n")
+    path.write_text(honest, encoding="utf-8")
     noisy((48, 40), 7).save(data / "sr" / "p_000.png")
-    assert main(["cards", str(data), "enhancenet.fidelity"]) == 0
-    assert "they are of other pictures than those in pictures" in capsys.readouterr().out
+    assert "they are of other pictures than those in pictures" in told(name)
     (data / "sr").rename(data / "elsewhere")
-    assert main(["cards", str(data), "enhancenet.fidelity"]) == 0
-    assert "not recomputed" in capsys.readouterr().out
-    path.write_text(changed(path.read_text(), "| SSIM |", 0))  # in the figures, which come first
-    assert main(["cards", str(data), "enhancenet.fidelity"]) == 0
+    assert "not recomputed" in told(name)
+    size = re.search(r"[\d.]+ MB", honest)[0]
+    path.write_text(honest.replace(size, "77 MB"), encoding="utf-8")  # a lie weighs more than what was skipped
+    assert main(["cards", str(data), name]) == 1
     assert main(["cards", str(data / "nowhere")]) == 2
     assert "no folder" in capsys.readouterr().err
 
@@ -183,8 +203,8 @@ def test_sets_of_pictures_have_tables_of_their_own(data, tmp_path, capsys):
     path.write_text(changed(card, "| PSNR, dB |", 0), encoding="utf-8")  # of Set5, whose table comes first
     assert main(["cards", str(data), name, *sets]) == 1
     assert "PSNR, dB" in capsys.readouterr().err
-    assert main(["cards", str(data), name, "--set", str(places["Set14"])]) == 0
-    assert "the figures of Set5 were not recomputed" in capsys.readouterr().out
+    assert main(["cards", str(data), name, "--set", str(places["Set14"])]) == 3
+    assert "the figures of Set5 were not recomputed" in capsys.readouterr().err
     path.write_text(card, encoding="utf-8")
     assert main(["cards", str(data), name, "--write"]) == 0  # tables of sets that are not given stay
     assert all(f"pictures of {n}," in path.read_text(encoding="utf-8") for n in places)

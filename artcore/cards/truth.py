@@ -113,11 +113,13 @@ def _with_metrics(card: str, metrics: Sequence[str]) -> str:
 
 
 class Finding(NamedTuple):
-    """One sentence about a card: a figure of it that does not come out (a lie), or what was not recomputed."""
+    """One sentence about a card: a figure of it that does not come out (a lie), one that the folder should have
+    told and did not (skipped), or one that no folder tells."""
 
     name: str
     text: str
-    lie: bool
+    lie: bool = False
+    skipped: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}: {self.text}"
@@ -132,8 +134,9 @@ def check(
 ) -> Iterator[Finding]:
     """Computes every figure on the cards of shipped checkpoints again; nothing is written.
 
-    Arguments as for `update`. Yields a Finding for each figure that does not come out, and one for what this folder
-    can't tell: figures of other pictures, of trainings that are not here, of the trainer's own record, in words.
+    Arguments as for `update`. Yields a Finding for each figure that does not come out; one, skipped, for figures of
+    other pictures than these; and one for what no folder can tell: of trainings that are not here, of the trainer's
+    own record, in words.
     Raises CardError for a name that does not ship or has no card with the markers.
     """
     folder, entries = Path(folder).expanduser(), shipped(names)
@@ -144,19 +147,20 @@ def check(
         card = (entry.path / CARD).read_text(encoding="utf-8")
         task, kind = load.load(name), KINDS[entry.task]
         for text in _file(card, entry.path, task):
-            yield Finding(name, text, True)
+            yield Finding(name, text, lie=True)
         if reason := _elsewhere(card, folder, name, kind):
-            yield Finding(name, f"data and figures were not recomputed: {reason}", False)
+            yield Finding(name, f"data and figures were not recomputed: {reason}", skipped=True)
             again = iter([("examples", scores.table(kind.examples(task, name)))])
         else:
             for other in upscale.others(section(card, "figures"), sets) if kind is upscale else ():
-                yield Finding(name, f"the figures of {other} were not recomputed: give its folder with --set.", False)
+                text = f"the figures of {other} were not recomputed: give its folder with --set."
+                yield Finding(name, text, skipped=True)
             again = recompute(card, folder, name, task, kind, sets)
         for part, body in again:
             for text in differences(section(card, part), body):
-                yield Finding(name, f"{part}, {text}", True)
+                yield Finding(name, f"{part}, {text}", lie=True)
         for text in unverified(card):
-            yield Finding(name, text, False)
+            yield Finding(name, text)
 
 
 def _file(card: str, folder: Path, task: object) -> Iterator[str]:
