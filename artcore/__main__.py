@@ -49,8 +49,8 @@ def _parser() -> argparse.ArgumentParser:
         "batch",
         help="a task over a folder, which can be killed and started again",
         description="Skips what is done already with the same options, paints equal files once, and never stops "
-        "for a bad one. `accelerate launch -m artcore batch ...` or torchrun splits the folder over processes "
-        "and machines.",
+        "for a bad one. `accelerate launch --multi_gpu --num_processes 2 -m artcore batch ...`, which needs no GPU, or "
+        "torchrun splits the folder over processes and machines.",
     )
     tasks = batch.add_subparsers(dest="task", required=True)
     for name, (flags, task) in BATCH.items():
@@ -118,8 +118,8 @@ def _parser() -> argparse.ArgumentParser:
         help="compute the figures on the cards of the shipped checkpoints again; fails when a card lies",
         description="DATA is a folder with photos/, painters/ and styles/ for painters, colour/ and photos/ for "
         "colourisers, sr/ for upscalers, tiny_imagenet_64px.zip for the encoder. What it can't tell is named. Ends with "
-        "1 where a card lies, with 3 where none does and some could not be recomputed. Nothing is written but what "
-        "--write and --json ask for.",
+        "1 where a card lies, with 3 where none does and some could not be recomputed. Nothing is written but "
+        "what --write and --json ask for.",
     )
     cards.add_argument("data", type=Path, nargs="?", help="folder of pictures (needless with --set)")
     cards.add_argument("names", nargs="*", help="catalog names (default: all)")

@@ -12,6 +12,7 @@ import datetime
 import functools
 import hashlib
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -33,6 +34,12 @@ STATES = ("done", "skipped", "duplicate", "failed")
 JOURNAL = ".artcore"  # folder of the journal, one file per process, among the results
 # By which variable each launcher tells its processes how many they are: torchrun and accelerate, then MPIs.
 LAUNCHED = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+ALONE = (
+    "accelerate launch has started this one process in place of several, as it does without GPUs or MPI: "
+    "add --multi_gpu, which needs no GPU."
+)
+
+_log = logging.getLogger(__name__)
 
 Pair = tuple[Path, Path]
 Made = Image.Image | Callable[..., bytes]
@@ -289,7 +296,8 @@ def _sentence(error: OSError, path: Path) -> str:
 
 
 class Crew:
-    """The processes of one batch: this one alone, unless `accelerate launch` or torchrun started several.
+    """The processes of one batch: this one alone, unless `accelerate launch --multi_gpu` (without GPUs too) or torchrun
+    started several.
 
     Make it before any weights are loaded: it chooses this process's GPU where there are several, and its share
     of the cores. Over several machines, input and output are folders that all of them see.
@@ -298,6 +306,10 @@ class Crew:
     def __init__(self):
         self.rank, self.count = 0, 1
         if all(os.environ.get(name, "1") == "1" for name in LAUNCHED):
+            # Where it means to start several processes, accelerate names the place they meet; torchrun, or MPI, would
+            # have said how many they are.
+            if {"ACCELERATE_MIXED_PRECISION", "MASTER_ADDR"} <= os.environ.keys() and "WORLD_SIZE" not in os.environ:
+                _log.warning(ALONE)
             return
         try:
             from accelerate import PartialState

@@ -1,5 +1,6 @@
 """Folders: what is done is skipped, what changed is redone, equal files are painted once; kills and many processes."""
 
+import argparse
 import hashlib
 import json
 import os
@@ -529,6 +530,24 @@ def test_one_process_needs_no_accelerate(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(batch.BatchError, match="install it"):
         batch.Crew()
+
+
+def test_accelerate_that_starts_one_process_in_place_of_two_is_told(monkeypatch, caplog):
+    """By what accelerate itself would give to the process, without starting it."""
+    from accelerate.commands import launch
+    from accelerate.utils.launch import prepare_simple_launcher_cmd_env
+
+    parser = launch.launch_command_parser()
+    for count, told in (("2", 1), ("1", 0)):
+        words = ["--num_processes", count, "--mixed_precision", "no", "--dynamo_backend", "no", "--num_machines", "1"]
+        args = parser.parse_args([*words, "-m", "artcore", "batch"], argparse.Namespace(use_cpu=False))
+        _, given = prepare_simple_launcher_cmd_env(args)
+        with monkeypatch.context() as patch:
+            for name in given.keys() - os.environ.keys():
+                patch.setenv(name, given[name])
+            caplog.clear()
+            assert batch.Crew().count == 1
+        assert [record.getMessage() for record in caplog.records].count(batch.ALONE) == told, (count, given)
 
 
 def test_files_of_the_same_bytes_go_to_one_process(photos, out):
