@@ -117,9 +117,9 @@ def _parser() -> argparse.ArgumentParser:
         "cards",
         help="compute the figures on the cards of the shipped checkpoints again; fails when a card lies",
         description="DATA is a folder with photos/, painters/ and styles/ for painters, colour/ and photos/ for "
-        "colourisers, sr/ for upscalers, tiny_imagenet_64px.zip for the encoder. What it can't tell is named. Ends with "
-        "1 where a card lies, with 3 where none does and some could not be recomputed. Nothing is written but "
-        "what --write and --json ask for.",
+        "colourisers, sr/ for upscalers, tiny_imagenet_64px.zip for the encoder. What it can't tell is named. It "
+        "ends with 1 where a card lies, and with 3 where none does and some were not recomputed. Nothing is written "
+        "but what --write and --json ask for.",
     )
     cards.add_argument("data", type=Path, nargs="?", help="folder of pictures (needless with --set)")
     cards.add_argument("names", nargs="*", help="catalog names (default: all)")
