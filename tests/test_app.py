@@ -25,7 +25,7 @@ import artcore
 from artcore import image as pictures
 from artcore import load
 from artcore.models.stylenet import StyleNet
-from artcore.studio import server, shared
+from artcore.studio import hub, server, shared
 from artcore.studio.orders import Order
 from artcore.tasks import painter
 from tests.hub_server import STYLES, serve, write_catalog
@@ -105,6 +105,17 @@ def test_page_asks_nobody_else_and_records_nothing(url: str) -> None:
     assert "@font-face" in theme and "googleapis" not in theme and "url('http" not in theme.replace('"', "'")
     assert httpx.get(f"{url}/gradio_api/runs").status_code == 404
     assert httpx.get(f"{url}/monitoring").status_code != 200
+
+
+def test_the_page_says_its_licences_and_what_becomes_of_pictures(url: str) -> None:
+    for language, told in (
+        ("en", ("Code: MIT. Nets: CC0-1.0.", "deleted after about 6 hours, and are sent nowhere else")),
+        ("es", ("Código: MIT. Redes: CC0-1.0.", "se borran al cabo de unas 6 horas")),
+    ):
+        page = httpx.get(f"{url}/?lang={language}").text
+        assert all(text in page for text in told), language
+    assert hub.KEEP == 6 * 3600
+    assert '<a href="cards/stylenet.monet">stylenet.monet</a>: CC0-1.0' in httpx.get(f"{url}/cards").text
 
 
 def test_cards(url: str) -> None:

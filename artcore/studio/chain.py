@@ -38,6 +38,9 @@ An old photo gets colours, is painted, and comes out four times as large: each s
 made, at its own size, and one bar shows how far all of them are. Paint before you enlarge for fine strokes that become
 large, and enlarge first for fine strokes that stay fine, which takes sixteen times as long. The other tabs have more to
 set for each step, and can send each other their results. Your pictures stay on this server, for a few hours at most.
+
+**What it can't do.** No step is surer here than on its own tab: colours are guesses, faces and lettering are painted
+over, and what enlarging adds is likely, not known. And none mends what the one before it got wrong.
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from html import escape
 
 import gradio as gr
 
@@ -49,6 +50,10 @@ HEADER = """<header class="masthead">
   <nav class="languages" aria-label="Language">{}</nav>
 </header>"""
 
+# Who may do what with what is here, and what becomes of what visitors bring.
+COLOPHON = """<p class="colophon"><span>Code: MIT. Nets: {licences}.</span> <a href="cards">The licence of each net</a>
+<span>Pictures are deleted after about {hours} hours, and are sent nowhere else.</span></p>"""
+
 KEEP = 6 * 3600  # seconds that files of visitors stay on the disk
 
 
@@ -75,10 +80,12 @@ def build(chosen: Sequence[str] = ()) -> gr.Blocks:
                     with gr.Tab(label, id=label.lower()):
                         ports[label] = tab()
         drop = recipes.slot()
+        licences = ", ".join(sorted({entry.licence for entry in load.catalog().values() if entry.licence}))
+        gr.HTML(COLOPHON.format(licences=escape(licences or "none stated"), hours=KEEP // 3600), padding=False)
         batch.build([label.lower() for label in shown])
         ports = {label: port for label, port in ports.items() if port}
         sending.connect(tabs, ports)
         recipes.connect(tabs, drop, ports)
     shared.written.clear()  # what the page itself shows stays as long as it does
     page.temp_file_sets.append(shared.written)
-    return words.fluent(border.guarded(page.queue(max_size=32, api_open=False)))  # nothing goes past the queue
+    return words.fluent(border.guarded(page))

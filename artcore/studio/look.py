@@ -86,7 +86,7 @@ def theme() -> gr.themes.Base:
     )
 
 
-HEAD = """<meta name="description" content="Turn a photo into a painting, in your browser or by API.">
+HEAD = """<meta name="description" content="A photo painted, coloured or enlarged, in your browser or by API.">
 <meta name="theme-color" content="#f4f1ea" media="(prefers-color-scheme: light)">
 <meta name="theme-color" content="#1a1816" media="(prefers-color-scheme: dark)">"""
 
@@ -135,6 +135,7 @@ CSS = """
 .note { color: var(--body-text-color-subdued); max-width: 88ch; padding-top: 6px; }
 .note h3 { font-size: 17px; margin: 0 0 4px; color: var(--body-text-color); }
 .note p, .note a { font-size: 14px; }
+.colophon { margin: 12px 0 0; font-size: 14px; color: var(--body-text-color-subdued); }
 .knobs .form { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); }
 .knobs .form > .block { min-width: 0 !important; }
 .knobs label span { white-space: nowrap; }

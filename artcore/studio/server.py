@@ -11,13 +11,14 @@ import secrets
 import socket
 import time
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from types import FrameType
 
 import gradio as gr
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.middleware import Middleware
 
 from artcore import __version__, runtime
@@ -87,7 +88,7 @@ def create(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     border.sweep(hub.KEEP)
     page = hub.build(settings.tabs)
-    page.queue(max_size=settings.queue, api_open=False)
+    page.queue(max_size=settings.queue, api_open=False)  # nothing goes past the queue
     monitor = Monitor(page)
     quiet = dict.fromkeys(("docs_url", "redoc_url", "openapi_url"))
     app = FastAPI(title="Artcore", version=__version__, lifespan=border.tidied, **quiet)
@@ -117,6 +118,13 @@ def create(settings: Settings | None = None) -> FastAPI:
 
     guard = [Depends(asked)]
     app.include_router(monitor.router(guard))
+
+    @app.get("/cards")
+    def licences(request: Request) -> HTMLResponse:
+        """The licence of every checkpoint, with its card."""
+        words.hear(request)
+        lines = (f'<li><a href="cards/{n}">{escape(n)}</a>: {escape(words.say(e.licence))}' for n, e in catalog().items())
+        return HTMLResponse(f"<!doctype html><title>Artcore</title><ul>{''.join(lines)}</ul>")
 
     @app.get("/cards/{name}")
     def card(name: str) -> Response:

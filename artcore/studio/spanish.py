@@ -17,6 +17,13 @@ HUB = {
         "Tu foto pintada, coloreada, ampliada. Redes pequeñas, entrenadas desde cero, en dos núcleos de procesador"
         " corrientes."
     ),
+    "Code: MIT. Nets: {licences}.": "Código: MIT. Redes: {licences}.",
+    "research use": "uso de investigación",
+    "none stated": "sin licencia indicada",
+    "The licence of each net": "La licencia de cada red",
+    "Pictures are deleted after about {hours} hours, and are sent nowhere else.": (
+        "Las imágenes se borran al cabo de unas {hours} horas, y no se envían a ningún otro sitio."
+    ),
     "Artcore {tab}": "Artcore {tab}",
     "Your photo becomes a painting, in a fraction of a second.": (
         "Tu foto se convierte en un cuadro, en una fracción de segundo."
@@ -343,6 +350,14 @@ STYLE = {
         " hasta el último bit, aquí, en la consola (`python -m artcore style --resume ARCHIVO SALIDA`) o desde código."
         " Las fotos y los cuadros no salen de este servidor y se borran a las pocas horas."
     ),
+    "**What it can't do.** It moves paint, and knows nothing of what is painted: faces and lettering are painted over"
+    " like everything else, and a painter's composition does not come along. Where photo and painting have little in"
+    " common, the strokes turn into blotches, or much of the drawing is lost: more *Content* or another painting"
+    " helps.": (
+        "**Lo que no sabe hacer.** Mueve pintura y no sabe nada de lo pintado: las caras y las letras se pintan como"
+        " todo lo demás, y la composición del pintor no viene con ella. Si la foto y el cuadro tienen poco en común, las"
+        " pinceladas se vuelven manchas o se pierde buena parte del dibujo: ayuda más *Contenido*, u otro cuadro."
+    ),
 }
 
 COLOUR = {
@@ -505,6 +520,12 @@ CHAIN = {
         " antes de ampliar si quieres pinceladas finas que se hacen grandes, y amplía antes si las quieres finas hasta"
         " el final, lo que tarda dieciséis veces más. Las otras pestañas dejan ajustar más de cada paso, y pueden"
         " enviarse sus resultados. Tus imágenes no salen de este servidor y se borran a las pocas horas."
+    ),
+    "**What it can't do.** No step is surer here than on its own tab: colours are guesses, faces and lettering are"
+    " painted over, and what enlarging adds is likely, not known. And none mends what the one before it got wrong.": (
+        "**Lo que no sabe hacer.** Ningún paso es más seguro aquí que en su pestaña: los colores son conjeturas, las"
+        " caras y las letras se pintan como todo lo demás, y lo que añade la ampliación es probable, no sabido. Y"
+        " ninguno arregla lo que el anterior hizo mal."
     ),
 }
 

@@ -49,6 +49,10 @@ rather than a blink. The painting is cropped to the photo's shape, never squashe
 see: the picture stays, and its resume file goes on from there to the last bit, here, in the shell
 (`python -m artcore style --resume FILE OUT`) or from code. Photos and paintings stay on this server for a few hours
 at most.
+
+**What it can't do.** It moves paint, and knows nothing of what is painted: faces and lettering are painted over like
+everything else, and a painter's composition does not come along. Where photo and painting have little in common, the
+strokes turn into blotches, or much of the drawing is lost: more *Content* or another painting helps.
 """
 
 _halts: dict[str, threading.Event] = {}  # of each visitor's run: set when they want it to end
