@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from huggingface_hub import HfApi, SpaceCard, constants
+from huggingface_hub import HfApi, SpaceCard, constants, hf_hub_download
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
@@ -146,12 +146,17 @@ def readme(path: Path, repo: str, catalog: Mapping[str, dict]) -> str:
 
 
 def check(name: str, folder: Path, repo: str = "owner/name") -> None:
-    """Starts a bundle as a Space does, with none of this process's environment, and has it make a picture.
+    """Starts a bundle as a Space does, with none of this process's environment and what its build fetches in the cache,
+    and has it make a picture.
 
     Raises:
+        artcore.hub.HubError: what is to be fetched from the Hub can't be.
         DeployError: it does not come up, is not ready, or the picture can't be made; with what it said last.
     """
-    with tempfile.TemporaryDirectory() as place, _running(folder, repo, Path(place)) as (url, said):
+    with contextlib.ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        preload(folder, place / ".cache" / "huggingface" / "hub")
+        url, said = stack.enter_context(_running(folder, repo, place))
         try:
             ready = httpx.get(f"{url}/readyz", timeout=30)
             if ready.status_code != 200 or ready.json()["missing"]:
@@ -162,6 +167,19 @@ def check(name: str, folder: Path, repo: str = "owner/name") -> None:
                 raise
             told = f"{type(error).__name__} {error}".strip()
             raise DeployError(f"The bundle of {name} does not work ({told}): {said()}") from error
+
+
+def preload(folder: Path, cache: Path) -> None:
+    """Fetches what preload_from_hub in README.md names, as the build of a Space does, which then does not ask the Hub.
+
+    Raises:
+        artcore.hub.HubError: the Hub can't be reached, or does not have it.
+    """
+    for line in SpaceCard((folder / "README.md").read_text(encoding="utf-8")).data.preload_from_hub or ():
+        repo, files, *revision = line.split()
+        with hub.sentences(repo, *revision):
+            for file in files.split(","):
+                hf_hub_download(repo, file, revision=revision[0] if revision else None, cache_dir=cache)
 
 
 @contextlib.contextmanager

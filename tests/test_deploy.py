@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.util
 import json
 import re
@@ -18,6 +19,7 @@ from huggingface_hub import SpaceCard
 from PIL import Image
 
 from artcore import __version__, hub
+from artcore.models.stylenet import StyleNet
 from artcore.studio import hub as hub_page
 from artcore.studio import server, shared, words
 from tests.hub_server import write_catalog
@@ -250,6 +252,22 @@ def test_a_bundle_runs_by_itself_and_one_that_does_not_is_told(weights: Path, tm
     app = out / "app.py"
     app.write_text(app.read_text().replace("painter", "sculpture"))
     with pytest.raises(deploy.DeployError, match="does not start: .*There is no tab 'sculpture'"):
+        deploy.check("painter", out, SPACE)
+
+
+@pytest.mark.slow
+def test_a_bundle_whose_weights_are_on_the_hub_runs_with_what_its_build_fetched(
+    weights: Path, tmp_path: Path, local_hub: LocalHub, capsys: pytest.CaptureFixture
+) -> None:
+    commit = StyleNet(channels=(4, 4, 4), blocks=1).push_to_hub("alice/monet", token="hf_alice").oid
+    digest = hashlib.sha256(local_hub.repositories["model", "alice/monet"].commits[commit].files[hub.WEIGHTS].data)
+    far = {"task": "painter", "label": "Monet", "repo": "alice/monet", "revision": commit, "sha256": digest.hexdigest()}
+    (weights / "catalog.json").write_text(json.dumps({"stylenet.monet": far}))
+    out = tmp_path / "out"
+    assert deploy.main(["painter", SPACE, "--dry-run", str(out)]) == 0, capsys.readouterr().err
+    assert not (out / "weights" / "stylenet.monet").exists()
+    local_hub.fail("/alice/monet/", status=500)
+    with pytest.raises(hub.HubError, match="alice/monet"):
         deploy.check("painter", out, SPACE)
 
 

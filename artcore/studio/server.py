@@ -123,7 +123,8 @@ def create(settings: Settings | None = None) -> FastAPI:
     def licences(request: Request) -> HTMLResponse:
         """The licence of every checkpoint, with its card."""
         words.hear(request)
-        lines = (f'<li><a href="cards/{n}">{escape(n)}</a>: {escape(words.say(e.licence))}' for n, e in catalog().items())
+        nets = {escape(name): escape(words.say(entry.licence)) for name, entry in catalog().items()}
+        lines = (f'<li><a href="cards/{name}">{name}</a>: {licence}' for name, licence in nets.items())
         return HTMLResponse(f"<!doctype html><title>Artcore</title><ul>{''.join(lines)}</ul>")
 
     @app.get("/cards/{name}")

@@ -355,8 +355,8 @@ STYLE = {
     " common, the strokes turn into blotches, or much of the drawing is lost: more *Content* or another painting"
     " helps.": (
         "**Lo que no sabe hacer.** Mueve pintura y no sabe nada de lo pintado: las caras y las letras se pintan como"
-        " todo lo demás, y la composición del pintor no viene con ella. Si la foto y el cuadro tienen poco en común, las"
-        " pinceladas se vuelven manchas o se pierde buena parte del dibujo: ayuda más *Contenido*, u otro cuadro."
+        " todo lo demás, y la composición del pintor no viene con ella. Si la foto y el cuadro tienen poco en común,"
+        " las pinceladas se vuelven manchas o se pierde buena parte del dibujo: ayuda más *Contenido*, u otro cuadro."
     ),
 }
 
