@@ -12,9 +12,10 @@ from PIL import Image
 from artcore import cards, image, load
 from artcore.__main__ import main
 from artcore.cards import hands, scores
-from artcore.models.cyclegan import CycleGAN
+from artcore.models.cyclegan import DIRECTIONS, CycleGAN
 from artcore.models.encoder import ArtEncoder
 from artcore.models.stylenet import StyleNet
+from docs import before_after
 
 SHIPPED = [n for n, entry in load.catalog().items() if entry.task in cards.KINDS and n != "encoder" and entry.path]
 each_shipped = pytest.mark.parametrize(
@@ -474,6 +475,23 @@ def test_the_card_of_a_cyclegan_shows_both_directions_and_what_there_is_to_say(c
 def test_the_card_of_a_stylenet_says_nothing_of_another_direction(shop):
     text = make_card(shop)
     assert "to_photo" not in text and "## Before and after" not in text and "## Compared" not in text
+
+
+def test_before_and_after_has_a_column_for_each_way_and_both_directions():
+    asked = []
+
+    def painter(picture, *, light, direction):
+        asked.append((light, direction))
+        return Image.new("RGB", picture.size, (0, 255 * light, 0))
+
+    made = before_after.sheet(painter)
+    rows = [direction for _, direction in before_after.ROWS]
+    assert sorted(asked) == sorted((light, row) for light in (0, 1) for row in rows) and {*rows} == {*DIRECTIONS}
+    width, height = (side + before_after.GAP for side in before_after.CELL)
+    middles = [made.getpixel((int((x + 0.5) * width), 20 + int(0.5 * height))) for x in range(3)]
+    assert middles[0] not in middles[1:] and middles[1:] == [(0, 0, 0), (0, 255, 0)]
+    wider = before_after.sheet(painter, lambda picture, **_: Image.new("RGB", picture.size, "red"))
+    assert wider.width == made.width + width and wider.getpixel((wider.width - 9, 99)) == (255, 0, 0)
 
 
 def test_a_baseline_must_be_what_the_command_wrote():

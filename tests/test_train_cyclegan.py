@@ -192,6 +192,29 @@ def test_soft_edges_and_grain_are_seen_in_luma_patches():
         assert seen(soft - 20 * made.grad) < seen(soft)
 
 
+def test_gram_matrices_are_only_computed_where_they_count(data, monkeypatch):
+    def grams(_):
+        raise AssertionError("computed")
+
+    monkeypatch.setattr("training.losses.perceptual.grams", grams)
+    main(arguments(data, steps=1))
+    with pytest.raises(AssertionError, match="computed"):
+        main(arguments(data, "other", steps=1, style_weight=0.5))
+
+
+def test_a_run_ends_with_its_minutes_and_has_all_that_an_end_has(data, monkeypatch):
+    """On a clock of one minute a step: the third of four is the last."""
+    monkeypatch.setattr(loop.Progress, "seconds", property(lambda progress: 60 * progress.step))
+    argv = arguments(data, minutes=1.5, tracker="tensorboard", log_every=50, sample_every=50, checkpoint_every=50)
+    folder = main(argv)
+    record = json.loads((folder.parent / "training.json").read_text())
+    assert record["step"] == 3 and (folder.parent / "samples" / "step_000003.png").is_file()
+    assert [e.step for e in tensorboard(folder.parent).Scalars("to_photo/judge")] == [3]
+    before = weights(folder)
+    assert same(before, weights(main(argv)))  # the time of its earlier runs counts
+    assert not same(before, weights(main(arguments(data))))
+
+
 def test_new_generators_may_first_learn_to_copy(data):
     folder = main(arguments(data, steps=3, copy_steps=2, tracker="tensorboard", log_every=1))
     events = tensorboard(folder.parent)
@@ -259,6 +282,7 @@ def test_a_checkpoint_of_other_nets_is_a_sentence(data):
         ({"generator": "resnet", "channels": (4, 4, 4)}, "give 1 for the resnet generator"),
         ({"photo_zoom": (1.5, 1.0)}, "photo_zoom is"),
         ({"epochs": -1}, "epochs is -1"),
+        ({"minutes": -0.5}, "minutes is -0.5"),
     ],
 )
 def test_settings_that_can_not_be_are_refused_in_a_sentence(setting, why):
@@ -274,7 +298,7 @@ def test_the_documents_file_loads_as_it_is_with_every_key_and_default(caplog):
     assert (config.generator, config.channels, config.discriminator_channels) == ("resnet", (64,), 64)
     assert (config.learning_rate, config.discriminator_rate) == (0.0002, 0.0002)
     assert (config.lambda_reconstruction, config.lambda_validity, config.lambda_identity) == (10, 1, 2)
-    assert (config.size, config.short_side, config.epochs, config.buffer, config.batch_size) == (256, 286, 200, 1000, 1)
+    assert (config.size, config.short_side, config.epochs, config.buffer, config.batch_size) == (256, 256, 200, 1000, 1)
     assert config.datasets_url == "https://people.eecs.berkeley.edu/~taesung_park/CycleGAN/datasets/"
     assert (config.sample_painting, config.sample_photo) == ("00360.jpg", "2014-08-24_16_41_27.jpg")
     assert config.document["gcp.bucket"] == "gs://tfwg-impressionismo/" and "gcp.bucket" in caplog.text
@@ -297,7 +321,7 @@ def test_the_documents_values_reach_the_training_and_flags_win(tmp_path):
     (tmp_path / "c.json").write_text(json.dumps(settings))
     argv = ["--config", str(tmp_path / "c.json"), "--dataset", "cezanne2photo", "--epochs", "3"]
     config = loop.parse(Config, argv, PRESETS, document_000)
-    assert (config.size, config.short_side, config.channels, config.epochs) == (128, 143, (32,), 3)
+    assert (config.size, config.short_side, config.channels, config.epochs) == (128, 128, (32,), 3)
     assert (config.datasets_url, config.sample_photo) == ("http://example.org/sets/", "")
 
 
@@ -317,7 +341,34 @@ def test_what_is_wrong_in_the_documents_file_is_a_sentence(tmp_path, section, ch
     settings[section] = settings[section] | change if isinstance(change, dict) else change
     (tmp_path / "c.json").write_text(json.dumps(settings))
     with pytest.raises(loop.ConfigError, match=why):
-        loop.parse(Config, ["--config", str(tmp_path / "c.json")], PRESETS, document_000)
+        loop.parse(Config, ["--config", str(tmp_path / "c.json"), "--dataset", "x"], PRESETS, document_000)
+
+
+def test_the_documents_file_alone_says_which_data_sets_it_names(data):
+    with pytest.raises(loop.ConfigError, match="are monet2photo, cezanne2photo, .* --dataset monet2photo, or folders"):
+        main(["--config", str(DOCUMENT), "--out", str(data / "run")])
+
+
+def test_document_000_crops_at_random_although_its_pictures_have_the_size_of_a_crop(tmp_path):
+    """256 of 286, as in the paper: with 256 of 256 every draw would be the same square, or its mirror image."""
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((256, 256), 0).save(tmp_path / "a.png")
+    preset = PRESETS["document-000"]
+    pictures, rng = Pictures([tmp_path / "a.png"], preset["short_side"]), torch.Generator().manual_seed(0)
+    for zoom in (preset["photo_zoom"], preset["painting_zoom"]):
+        crops = training_data.batch(pictures, 8, preset["size"], rng, zoom=zoom)
+        assert crops.shape == (8, 3, 256, 256) and len({crop.numpy().tobytes() for crop in crops}) > 4
+
+
+def test_high_resolution_trains_on_crops_of_large_pictures(data):
+    preset = PRESETS["high-resolution"]
+    for folder, count in (("photos", 2), ("paintings", 2)):
+        for i in range(count):
+            picture(i).resize((1200, 1100)).save(data / folder / f"large{i}.png")
+    pictures = Pictures([data / "photos" / "large0.png"], preset["short_side"])
+    assert pictures[0].shape == (3, 1024, 1117)
+    folder = main(["--preset", "high-resolution", *arguments(data, steps=1)])
+    assert json.loads((folder.parent / "training.json").read_text())["config"]["short_side"] == 1024
 
 
 def test_our_own_settings_files_are_read_as_before(tmp_path):
@@ -409,6 +460,28 @@ def test_names_are_found_whatever_signs_a_system_allows():
     assert find_named(files, "0360.jpg") is None
 
 
+def test_every_pass_takes_each_picture_once_in_an_order_of_its_own():
+    drawn = training_data.shuffled(7, 0, 28, 3)
+    turns = [drawn[i : i + 7] for i in range(0, 28, 7)]
+    assert all(sorted(turn) == list(range(7)) for turn in turns) and len(set(map(tuple, turns))) == 4
+    assert training_data.shuffled(7, 5, 4, 3) == drawn[5:9]  # whatever was drawn before
+    assert training_data.shuffled(7, 0, 28, 4) != drawn
+
+
+def test_an_epoch_of_training_is_a_pass_over_all_paintings(data, monkeypatch):
+    taken = []
+    batch = training_data.batch
+
+    def spy(pictures, *args, chosen=None, **more):
+        taken.append((len(pictures), chosen))
+        return batch(pictures, *args, chosen=chosen, **more)
+
+    monkeypatch.setattr("training.train_cyclegan.batch", spy)
+    main(document(data, epochs=2, preset="document-000"))
+    paintings = [i for many, chosen in taken if many == 5 for i in chosen]
+    assert sorted(paintings[:5]) == sorted(paintings[5:]) == list(range(5))
+
+
 def test_a_buffer_bounds_memory_and_changes_no_picture(data):
     files = training_data.find_pictures(str(data / "photos"))
     bounded, free = Pictures(files, buffer=2), Pictures(files)
@@ -451,7 +524,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answer)
-        self.files, self.asked, self.cut, self.ranges = {}, [], None, True
+        self.files, self.asked, self.cut, self.ranges, self.refusal = {}, [], None, True, 404
         self.url = f"http://127.0.0.1:{self.server_port}/sets/"
 
 
@@ -462,7 +535,7 @@ class Answer(BaseHTTPRequestHandler):
         start = int(span[1]) if span else 0
         server.asked.append((self.path, start))
         if content is None:
-            return self.send_error(404)
+            return self.send_error(server.refusal)
         if start >= len(content) > 0 and span:
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(content)}")
@@ -585,6 +658,48 @@ def test_other_zips_and_no_zips_are_refused(server, cache):
         with pytest.raises(DataError, match=why):
             dataset(name, server.url)
     assert names(cache) == []
+
+
+@pytest.mark.parametrize("how", ["404", "403", "unreachable"])
+@pytest.mark.parametrize("file", [True, False])
+def test_an_address_that_is_closed_is_left_for_its_mirror(server, cache, data, monkeypatch, caplog, how, file):
+    """As Berkeley's is, which document 000's file names."""
+    assert json.loads(DOCUMENT.read_text())["url"]["datasets"] in training_data.MIRRORS
+    server.files["/sets/monet2photo.zip"] = content = packed()
+    with Server() as closed:
+        threading.Thread(target=closed.serve_forever, daemon=True).start()
+        closed.refusal = 403 if how == "403" else 404
+        monkeypatch.setattr(training_data, "MIRRORS", {closed.url: server.url})
+        if how == "unreachable":
+            closed.shutdown()
+            closed.server_close()
+        if file:
+            settings = json.loads(DOCUMENT.read_text())
+            settings["url"]["datasets"] = closed.url
+            (data / "c.json").write_text(json.dumps(settings))
+            main(document(data, config=data / "c.json", dataset="monet2photo"))
+        else:
+            dataset("monet2photo", closed.url.rstrip("/"))
+        assert "It is asked of its mirror" in caplog.text and len(server.asked) == 1
+        if how != "unreachable":
+            assert closed.asked == [("/sets/monet2photo.zip", 0)]
+            closed.shutdown()
+    source = json.loads((cache / "monet2photo" / "source.json").read_text())
+    assert source["url"] == server.url + "monet2photo.zip" and source["bytes"] == len(content)
+
+
+def test_other_faults_are_not_carried_to_the_mirror(server, cache, monkeypatch):
+    with Server() as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        monkeypatch.setattr(training_data, "MIRRORS", {server.url: other.url})
+        server.refusal = 500
+        with pytest.raises(DataError, match="answers 500"):
+            dataset("monet2photo", server.url)
+        server.refusal = 404
+        with pytest.raises(DataError, match=f"^{other.url}monet2photo.zip answers 404"):
+            dataset("monet2photo", server.url)
+        assert len(other.asked) == 1
+        other.shutdown()
 
 
 def test_offline_is_one_sentence_that_says_to_give_folders(server, cache, data):

@@ -108,8 +108,10 @@ GAN_LOSSES: dict[str, Callable[[torch.Tensor, bool], torch.Tensor]] = {
 
 
 def augment(x: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """DiffAugment (Zhao et al. 2020): brightness, saturation, contrast, translation by an eighth, the same kind
-    for real and made pictures and differentiable, so that a discriminator can't learn a few paintings by heart."""
+    """After DiffAugment (Zhao et al. 2020): brightness, saturation and contrast of each picture, and one translation
+    by up to an eighth for the whole batch, the same kind for real and made pictures and differentiable, so that a
+    discriminator can't learn a few paintings by heart. Departures: no cutout, and reflection where the paper's
+    translation leaves zeros, which a judge of patches would see as what they are."""
     n, _, h, w = x.shape
 
     def draw(low: float, high: float) -> torch.Tensor:

@@ -3,8 +3,10 @@ of a generator."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import logging
 import os
 import re
 import tempfile
@@ -29,14 +31,21 @@ from artcore import image
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 DATASETS = "https://people.eecs.berkeley.edu/~taesung_park/CycleGAN/datasets/"  # as document 000 has it
+# Where the same files are since that address was closed (taesungp/contrastive-unpaired-translation#171).
+MIRRORS = {DATASETS: "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/"}
 MAX_BYTES = 8 * 2**30  # of a data set's zip, and of what is in it; monet2photo is 0.3 GB
 MAX_FILES = 200_000
 TIMEOUT = 20.0  # seconds without a byte after which a server counts as gone
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 class DataError(ValueError):
     """Training data that can't be used; the message says what to give instead."""
+
+
+class _Absent(DataError):
+    """The server gives no such file to us, or there is no server: another may have it."""
 
 
 def locate(source: str) -> Path:
@@ -124,10 +133,10 @@ def dataset(name: str, url: str = DATASETS, holds: tuple[str, ...] = ("trainA", 
     """A data set as a folder: by default one of the CycleGAN paper, with trainA, trainB, testA and testB.
 
     ``holds`` are the folders that must be in it; none: any pictures will do. ``name`` may be such a folder. Else
-    ``<url><name>.zip`` is downloaded once, into "datasets" of the folder ARTCORE_CACHE (default ~/.cache/artcore);
-    a download that broke off goes on where it stopped, and processes that ask at once wait for one another. The
-    publisher gives no checksum to compare with: the zip's own tell of damage, and source.json in the folder keeps
-    the SHA-256 of what came.
+    ``<url><name>.zip`` is downloaded once, into "datasets" of the folder ARTCORE_CACHE (default ~/.cache/artcore), or
+    from the address's mirror (``MIRRORS``) where it answers 403 or 404 or not at all; a download that broke off goes
+    on where it stopped, and processes that ask at once wait for one another. The publisher gives no checksum to
+    compare with: the zip's own tell of damage, and source.json in the folder keeps the SHA-256 of what came.
 
     Raises:
         DataError: offline, no such data set, a damaged zip, one with more than ``MAX_BYTES`` or ``MAX_FILES``, or
@@ -138,20 +147,32 @@ def dataset(name: str, url: str = DATASETS, holds: tuple[str, ...] = ("trainA", 
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise DataError(f"{name!r} is neither a folder nor the name of a data set; give one like 'monet2photo'.")
     cache = _cache()
-    folder, address = cache / name, f"{url.rstrip('/')}/{quote(name)}.zip"
+    folder, url = cache / name, f"{url.rstrip('/')}/"
+    places = [f"{place}{quote(name)}.zip" for place in (url, MIRRORS.get(url)) if place]
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f"{name}.lock"):
             if not folder.is_dir():
                 archive = cache / f"{name}.zip"
-                _download(address, archive)
-                _unpack(archive, folder, address, holds)
+                _unpack(archive, folder, _download_from(places, archive), holds)
     except OSError as error:
         raise DataError(
             f"The data set {name} can't be kept in {cache} ({error.strerror or error}); free the disk, or set "
             "ARTCORE_CACHE to another folder."
         ) from error
     return folder
+
+
+def _download_from(places: list[str], file: Path) -> str:
+    """Fetch ``file`` from the first of several addresses that has it; returns that address."""
+    for address in places[:-1]:
+        try:
+            _download(address, file)
+            return address
+        except _Absent as error:
+            logger.warning("%s It is asked of its mirror, %s.", error, places[-1])
+    _download(places[-1], file)
+    return places[-1]
 
 
 def _download(address: str, file: Path) -> None:
@@ -170,12 +191,12 @@ def _download(address: str, file: Path) -> None:
                 return
             file.unlink()
             return _download(address, file)
-        raise DataError(
+        raise (_Absent if error.code in (403, 404) else DataError)(
             f"{address} answers {error.code} ({error.reason}); check the name of the data set, or give folders of "
             "photos and of paintings instead."
         ) from error
     except (OSError, HTTPException) as error:
-        raise DataError(
+        raise _Absent(
             f"{address} can't be reached ({getattr(error, 'reason', error)}); go online, or give folders of photos "
             "and of paintings instead."
         ) from error
@@ -322,10 +343,23 @@ def batch(
     *,
     zoom: tuple[float, float],
     unsqueeze: bool = False,
+    chosen: list[int] | None = None,
 ) -> torch.Tensor:
-    """(count, 3, size, size) of random pictures' random crops, float in [0, 1]."""
-    chosen = torch.randint(0, len(pictures), (count,), generator=rng).tolist()
+    """(count, 3, size, size) of random crops, float in [0, 1], of random pictures or of the ``chosen``."""
+    if chosen is None:
+        chosen = torch.randint(0, len(pictures), (count,), generator=rng).tolist()
     return torch.stack([random_crop(pictures[i], size, rng, zoom=zoom, unsqueeze=unsqueeze) for i in chosen])
+
+
+def shuffled(many: int, first: int, count: int, seed: int) -> list[int]:
+    """Which of ``many`` pictures the draws ``first`` to ``first + count - 1`` of a training take: every pass takes each
+    picture once, in an order that is a function of seed and pass, so that a resumed run goes on with the same ones."""
+    return [_order(many, draw // many, seed)[draw % many] for draw in range(first, first + count)]
+
+
+@functools.lru_cache(8)
+def _order(many: int, turn: int, seed: int) -> list[int]:
+    return torch.randperm(many, generator=torch.Generator().manual_seed(seed * 1_000_003 + turn)).tolist()
 
 
 def prefetch(make: Callable[[int], T], steps: Iterator[int]) -> Iterator[tuple[int, T]]:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import ProjectConfiguration, set_seed
+from accelerate.utils import ProjectConfiguration, broadcast, set_seed
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torchvision.utils import make_grid, save_image
@@ -240,6 +240,16 @@ def steps(accelerator: Accelerator, first: int, last: int, label: str) -> Iterat
         mininterval=5,
         dynamic_ncols=True,
     )
+
+
+def until(accelerator: Accelerator, steps: Iterator[int], progress: Progress, minutes: float) -> Iterator[int]:
+    """The steps until all the runs that led here have taken that many minutes. The main process's clock counts, so
+    that all processes end with the same step."""
+    for step in steps:
+        over = torch.tensor(progress.seconds >= 60 * minutes, dtype=torch.int32, device=accelerator.device)
+        if broadcast(over):
+            return
+        yield step
 
 
 def step_generator(seed: int, step: int, rank: int = 0) -> torch.Generator:

@@ -155,18 +155,19 @@ class Losses:
                 recoloured = perceptual.match_colour(painting, mean, covariance)
                 mean, covariance = perceptual.colour_moments(recoloured)
                 style = self.features(recoloured, self.style_layers)
-                grams = perceptual.grams(style)
+                grams = perceptual.grams(style) if config.style_weight else {}
             content = self.features(target, self.content_layers)
         features = self.features(made, self.style_layers | self.content_layers)
         losses = {
-            "style": config.style_weight
-            * perceptual.gram_loss(features, grams, self.style_layers, relative=config.relative),
             "content": config.content_weight
             * perceptual.content_loss(features, content, self.content_layers, relative=config.relative),
             "tv": config.tv_weight * perceptual.total_variation(made),
             "colour": config.colour_weight * perceptual.colour_loss(made, mean, covariance),
             "layout": config.layout_weight * (F.avg_pool2d(made, 16) - F.avg_pool2d(target, 16)).abs().mean(),
         }
+        if config.style_weight:
+            gram = perceptual.gram_loss(features, grams, self.style_layers, relative=config.relative)
+            losses["style"] = config.style_weight * gram
         if style is not None and config.swd_weight:
             losses["swd"] = config.swd_weight * perceptual.sliced_wasserstein(
                 features, style, self.style_layers, generator=rng

@@ -4,7 +4,7 @@ Document 000's method, CycleGAN (Zhu et al. 2017): validity (adversarial, least 
 cycle) and identity losses, PatchGAN of 70 pixels, pool of 50 pictures (`--preset document-000`, or `--config` with
 the document's own JSON file; `--dataset monet2photo` downloads the paper's data). By default with
 what document 000 missed: a compact generator that starts from a painter's StyleNet; brushwork losses in the
-encoder's features in both directions, so that texture changes and not only hue; DiffAugment, since a
+encoder's features in both directions, so that texture changes and not only hue; augmentation, since a
 discriminator knows 44 paintings by heart in minutes; an exponential average of the weights.
 """
 
@@ -35,6 +35,7 @@ from training.data import (
     find_pictures,
     find_split,
     prefetch,
+    shuffled,
     squares,
 )
 from training.losses import Losses, detail_loss, feature_net, pair, palette, recolour
@@ -63,9 +64,10 @@ PRESETS: dict[str, dict] = {
         "batch_size": 1,
         "buffer": 1000,
         "size": 256,
-        "short_side": 286,
-        "photo_zoom": (1.0, 1.0),
-        "painting_zoom": (1.0, 1.0),
+        "short_side": 256,
+        # Random squares of 256 in pictures enlarged to 286, as in the paper: the sets' are 256 x 256.
+        "photo_zoom": (286 / 256, 286 / 256),
+        "painting_zoom": (286 / 256, 286 / 256),
         "unsqueeze": False,
         "candidates": 1,
         "style_weight": 0.0,
@@ -86,9 +88,19 @@ PRESETS: dict[str, dict] = {
         "sample_every": 0,
         "checkpoint_every": 0,
     },
+    # Strokes at the size at which larger pictures show them: crops of pictures of up to 1024 px, not of 256.
+    "high-resolution": {
+        "size": 288,
+        "short_side": 1024,
+        "photo_zoom": (0.5, 1.2),
+        "painting_zoom": (0.7, 1.5),
+        "batch_size": 2,
+        "buffer": 400,  # 4 MB each
+    },
 }
 
-# The keys of the document's JSON file, section by section; all its values are strings.
+# The keys of the document's JSON file, section by section; all its values are strings. Its tamanio_buffer is of a
+# shuffle; here every pass is shuffled whole, and it bounds how many decoded pictures are kept.
 _MODEL = {
     "tasa_aprendizaje": ("learning_rate", "discriminator_rate"),
     "lambda_reconstruccion": ("lambda_reconstruction",),
@@ -128,7 +140,7 @@ class Config:
     init_to_photo: str = ""
     features: str = "weights/encoder"
     lambda_validity: float = 1.0
-    lambda_reconstruction: float = 2.0  # ten, as in the paper, forbids what a brush does to a photo
+    lambda_reconstruction: float = 1.0  # ten, as in the paper, forbids what a brush does to a photo
     lambda_identity: float = 0.5
     identity_share: float = 0.25  # of a batch that the identity loss looks at: it costs two passes more
     recolour: float = 0.75  # how far what it is drawn towards takes on its colours, in the losses below
@@ -140,30 +152,31 @@ class Config:
     )
     content_weight: float = 0.15
     style_weight: float = 0.0
-    swd_weight: float = 1.5  # brushwork: sliced Wasserstein distances of features to the other kind's
-    detail_weight: float = 0.5  # luma patches: how sharp edges are and how smooth flats, without any net
-    tv_weight: float = 0.2
-    colour_weight: float = 0.5
-    layout_weight: float = 2.0
+    swd_weight: float = 3.0  # brushwork: sliced Wasserstein distances of features to the other kind's
+    detail_weight: float = 2.0  # luma patches: how sharp edges are and how smooth flats, without any net
+    tv_weight: float = 0.05
+    colour_weight: float = 2.0
+    layout_weight: float = 3.0
     candidates: int = 2  # drawn for each picture, which gets the one most like it
     discriminator_channels: int = 32
-    discriminator_norm: str = "spectral"  # or "instance", as in the paper
+    discriminator_norm: str = "instance"  # as in the paper; "spectral" stayed at chance on Van Gogh's 170 paintings
     image_pool: int = 50
     augment: bool = True
     copy_steps: int = 0  # new generators first learn to copy
-    steps: int = 4000
+    steps: int = 1300
     epochs: int = 0  # passes over the smaller of both sets; when given, it sets the steps
+    minutes: float = 0.0  # the run ends after that many, or its steps; 0: with its steps
     batch_size: int = 4  # per process
-    buffer: int = 0  # decoded pictures of each kind kept in memory; 0: all. Every draw is from all pictures anyway
+    buffer: int = 0  # decoded pictures of each kind kept in memory; 0: all. Every pass is over all pictures anyway
     size: int = 176
     photo_zoom: tuple[float, ...] = (0.7, 1.2)
-    painting_zoom: tuple[float, ...] = (1.0, 1.5)
+    painting_zoom: tuple[float, ...] = (0.9, 1.5)
     unsqueeze: bool = True  # square paintings of the sources were squeezed: draw them out again
     short_side: int = 288
     hold_back_photos: float = 0.05
     hold_back_paintings: float = 0.1
     noise_gain: float = 0.5  # of the saved to_painting net
-    learning_rate: float = 5e-4
+    learning_rate: float = 7e-4
     discriminator_rate: float = 4e-4
     beta1: float = 0.9  # of the generators; the discriminators' is 0.5
     beta2: float = 0.99
@@ -190,7 +203,7 @@ class Config:
                 raise loop.ConfigError(f"{name} is {getattr(self, name)!r}; choose from {', '.join(known)}.")
         least = {"size": PatchDiscriminator.smallest, "batch_size": 1, "candidates": 1, "short_side": 1}
         least |= dict.fromkeys(
-            ("steps", "epochs", "buffer", "image_pool", "checkpoint_every", "sample_every", "log_every"), 0
+            ("steps", "epochs", "minutes", "buffer", "image_pool", "checkpoint_every", "sample_every", "log_every"), 0
         )
         for name, low in least.items():
             if getattr(self, name) < low:
@@ -209,7 +222,7 @@ def document_000(settings: dict[str, Any], flags: dict[str, Any]) -> dict[str, A
     file's as they are. Its sample pictures are those of the ``dataset`` among the flags.
 
     Raises:
-        ConfigError: an unknown setting, pictures that are not square or not RGB.
+        ConfigError: an unknown setting, pictures that are not square or not RGB, or none of its data sets asked for.
     """
     if "configuracion_modelo" not in settings:
         return settings
@@ -226,9 +239,14 @@ def document_000(settings: dict[str, Any], flags: dict[str, Any]) -> dict[str, A
     for name, value in model.items():
         values |= dict.fromkeys(_MODEL[name], [value] if name == "filtros_generador" else value)
     if str(values["size"]).isdecimal():  # else it is refused for what it is
-        values["short_side"] = round(int(values["size"]) * 286 / 256)  # the paper's room for random crops
+        values["short_side"] = int(values["size"])
     if "datasets" in url:
         values["datasets_url"] = url["datasets"]
+    if not any(map(flags.get, ("dataset", "photos", "paintings"))):
+        raise loop.ConfigError(
+            f"The file's data sets are {', '.join(samples) or 'not named'}, and a training is of one: give it like "
+            "--dataset monet2photo, or folders with --photos and --paintings."
+        )
     named = _section(samples, Path(str(flags.get("dataset", ""))).name)
     values |= {_SAMPLES[name]: value for name, value in named.items() if name in _SAMPLES}
     unused = {name: _section(settings, name) for name in settings if name not in ("configuracion_modelo", "dataset")}
@@ -355,8 +373,13 @@ def train(config: Config) -> Path:
     def make(step: int) -> dict:
         rng = loop.step_generator(config.seed, step, accelerator.process_index)
         n, size, many = config.batch_size, config.size, config.candidates
-        photo = batch(photos, n, size, rng, zoom=config.photo_zoom)
-        painting = batch(paintings, many * n, size, rng, zoom=config.painting_zoom, unsqueeze=config.unsqueeze)
+        place = step * accelerator.num_processes + accelerator.process_index
+        # Seeds apart, or two sets of one length would meet in the same pairs at every pass.
+        chosen = shuffled(len(photos), place * n, n, 2 * config.seed)
+        photo = batch(photos, n, size, rng, zoom=config.photo_zoom, chosen=chosen)
+        chosen = shuffled(len(paintings), place * many * n, many * n, 2 * config.seed + 1)
+        more = {"unsqueeze": config.unsqueeze, "chosen": chosen}
+        painting = batch(paintings, many * n, size, rng, zoom=config.painting_zoom, **more)
         return {
             "photo": photo,
             "painting": painting[pair(photo, painting)] if many > 1 else painting,
@@ -374,7 +397,11 @@ def train(config: Config) -> Path:
     if config.lambda_identity and config.identity_share > 0:
         identity = min(config.batch_size, max(1, round(config.batch_size * config.identity_share)))
     seen: list[dict[str, torch.Tensor]] = []
-    for step, data in prefetch(make, loop.steps(accelerator, progress.step, config.steps, out.name)):
+    first = progress.step
+    steps = loop.steps(accelerator, first, config.steps, out.name)
+    if config.minutes:
+        steps = loop.until(accelerator, steps, progress, config.minutes)
+    for step, data in prefetch(make, steps):
         share = loop.rate(config.schedule, step, config.steps, config.warmup)
         _set_rate(optimiser, config.learning_rate * share)
         real = {kind: data[kind].to(device, memory_format=torch.channels_last) for kind in ("photo", "painting")}
@@ -401,13 +428,17 @@ def train(config: Config) -> Path:
                 losses[f"{side.direction}/judge"] = side.train_judge(made, real, rng)
         progress.step = step + 1
         seen.append({name: loss.detach() for name, loss in losses.items()})
-        if progress.step % every["log"] == 0 or progress.step == config.steps:
+        if progress.step % every["log"] == 0:
             _log(accelerator, seen, {"rate": share, "epoch": progress.step / per_epoch}, progress.step)
             seen.clear()
-        if progress.step % every["sample"] == 0 or progress.step == config.steps:
+        if progress.step % every["sample"] == 0:
             _show(accelerator, averaged.module, shown, out, progress.step)
         if progress.step % every["checkpoint"] == 0 and progress.step != config.steps:
             save()
+    if seen:
+        _log(accelerator, seen, {"rate": share, "epoch": progress.step / per_epoch}, progress.step)
+    if progress.step > first and progress.step % every["sample"]:
+        _show(accelerator, averaged.module, shown, out, progress.step)
     save()  # also where a resumed run had no step left
     accelerator.end_training()
     return out / "model"
