@@ -232,7 +232,10 @@ def _colorize_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--revision", help="branch, tag or commit of --model on the Hub")
     parser.add_argument("--seed", type=int, default=0, help="another number, another plausible colouring")
     parser.add_argument("--hints", type=Path, metavar="FILE", help="an RGBA picture, opaque where its colour is wanted")
-    parser.add_argument("--noise", type=Path, metavar="FILE", help="a grey picture in place of the seed's noise")
+    parser.add_argument(
+        "--noise", type=Path, metavar="FILE",
+        help="a grey picture in place of the plane of the seed's noise that decides most",
+    )  # fmt: skip
     parser.add_argument(
         "--region", type=region, action="append", default=[], metavar="SEED=MASK",
         help="another seed where this grey picture is white",

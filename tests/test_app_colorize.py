@@ -260,10 +260,16 @@ def test_names_of_files_are_no_markdown() -> None:
     assert orders.Piece("/tmp/my_old_photo.jpg", (1, 1), "", "", "", False).title == r"my\_old\_photo"
 
 
-def test_noise_is_drawn_in_greys_over_none() -> None:
+def test_noise_is_drawn_in_greys_over_an_uploaded_one_or_none(tmp_path: Path) -> None:
     mask = Image.new("L", (8, 6))
     mask.paste(255, (0, 0, 4, 6))
     noise = orders.drawn([None, mask], ["#000000", "#e6e6e6"])
-    assert (noise.mode, noise.size) == ("L", (8, 6))
-    assert noise.getpixel((1, 1)) == 0xE6 and noise.getpixel((6, 1)) == 128
+    assert (noise.mode, noise.size) == ("LA", (8, 6))
+    assert noise.getpixel((1, 1)) == (0xE6, 255) and noise.getpixel((6, 1))[1] == 0  # the seed's
     assert orders.drawn([None, None], ["#000000", "#e6e6e6"]) is None
+    over = str(tmp_path / "noise.png")
+    Image.new("L", (80, 60), 77).save(over)
+    noise = orders.drawn([None, mask], ["#000000", "#e6e6e6"], over)
+    assert (noise.mode, noise.size) == ("LA", (80, 60))
+    assert noise.getpixel((10, 10)) == (0xE6, 255) and noise.getpixel((60, 10)) == (77, 255)
+    assert orders.drawn([None, None], ["#000000", "#e6e6e6"], over) == over

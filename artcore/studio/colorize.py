@@ -129,7 +129,8 @@ def build() -> sending.Port | None:
                 with gr.Tab("Noise"):
                     gr.Markdown(
                         "A seed stands for noise, and noise decides. Brush regions in red or blue for seeds of their"
-                        " own, draw the noise itself in greys, or give a grey picture as the noise of all.",
+                        " own, or choose the plane of noise that decides most: draw it in greys, or give a grey picture"
+                        " for all. The rest, and what you leave free, stays the seed's.",
                         elem_classes="hint",
                     )
                     with gr.Row(elem_classes="pair"):
@@ -228,8 +229,8 @@ def build() -> sending.Port | None:
             return orders.guides(noise=given[noise])
         masks = shared.brushed(given[regions], [*BRUSHES.values(), *GREYS])
         marked = [(mask, given[n]) for mask, n in zip(masks, seeds, strict=False) if mask]
-        drawn = orders.drawn(masks[len(BRUSHES) :], GREYS)
-        return orders.guides(shared.strokes(given[hints]), drawn or given[noise], marked)
+        drawn = orders.drawn(masks[len(BRUSHES) :], GREYS, given[noise])
+        return orders.guides(shared.strokes(given[hints]), drawn, marked)
 
     def coloured(given: dict, piece: Piece) -> Colouring | None:
         """A picture's colouring as it is wanted now, without the picture: blended, if somebody asks for that."""
@@ -346,7 +347,7 @@ def build() -> sending.Port | None:
         """Another of the pictures."""
         piece = given[bench].pieces[event.index]
         colouring = given[made].get(piece.source)
-        told = say("seed {seed}", seed=colouring.seed) if colouring else say("not yet colourised")
+        told = say("seed {seed}", seed=_seed(colouring)) if colouring else say("not yet colourised")
         return {picked: event.index, view: "grey", status: f"**{piece.title}** · {told}"}
 
     def choose(given: dict, event: gr.SelectData) -> dict:
@@ -385,10 +386,11 @@ def build() -> sending.Port | None:
                 raise gr.Error(" ".join(dict.fromkeys(line.error for line in failed)))
             taken = shared.duration(sum(line.seconds for line in lines))
             what = say("{count} pictures", count=len(done)) if many else found.pieces[0].title
+            noted = _seed(next((c for c in done.values() if orders.by_hand(c)), colouring))
             yield {
                 progress: gr.HTML(several.listing(failed), visible=many and bool(failed)),
                 stop: gr.Button(visible=False),
-                status: say("**{what}** · seed {seed} · coloured in {taken}", what=what, seed=used, taken=taken),
+                status: say("**{what}** · seed {seed} · coloured in {taken}", what=what, seed=noted, taken=taken),
             } | turn(given | {bench: found, made: done, seed: used, view: "all" if many else "grey", partner: -1})
 
     def show_ten(given: dict) -> Iterator[dict]:
@@ -464,8 +466,8 @@ def build() -> sending.Port | None:
         colouring = coloured(given, piece)
         if colouring is None:
             raise gr.Error("This picture has no colours yet: colourise it first.")
-        seed_ = given[made][piece.source].seed
-        name = f"{piece.name} seed {seed_}" + (f" with {given[partner]}" if colouring.seed is None else "")
+        name = f"{piece.name} {orders.called(given[made][piece.source])}"
+        name += f" with {given[partner]}" if colouring.seed is None else ""
         found = Colouring.from_bytes(colouring.to_bytes(), piece.source)
         return orders.file(found, name, given[format], adjustments(given), given[keep], given[recipe])
 
@@ -584,6 +586,11 @@ def _board(elem_id: str, colours: list[str], mode: str) -> gr.ImageEditor:
 
 def _example(event: gr.SelectData) -> list[str]:
     return [str(shared.PHOTOS[event.index])]
+
+
+def _seed(colouring: Colouring) -> object:
+    """Its seed, as a visitor is told it."""
+    return say("{seed} and noise by hand", seed=colouring.seed) if orders.by_hand(colouring) else colouring.seed
 
 
 def _small(colouring: Colouring | None, piece: Piece, adjustments: Adjustments) -> str:

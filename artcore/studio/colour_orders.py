@@ -101,16 +101,26 @@ def guides(hints: object = None, noise: object = None, regions: Sequence[tuple[o
     return {name: value for name, value in given.items() if value}
 
 
-def drawn(masks: Sequence[Image.Image | None], greys: Sequence[str]) -> Image.Image | None:
-    """The noise that was drawn in so many greys, each where its mask is white, and the middle, which is no noise, where
-    nothing was; None if nothing was drawn at all."""
+def drawn(masks: Sequence[Image.Image | None], greys: Sequence[str], over: object = None) -> object:
+    """The noise that was drawn in so many greys, each where its mask is white, over that of a picture; where there is
+    neither it is transparent, and the seed's. The picture itself, or None, if nothing was drawn."""
     there = [(mask, grey) for mask, grey in zip(masks, greys, strict=True) if mask]
     if not there:
-        return None
-    noise = Image.new("L", there[0][0].size, 128)
+        return over
+    noise = pictures.open(over).convert("LA") if over else Image.new("LA", there[0][0].size)
     for mask, grey in there:
-        noise.paste(ImageColor.getcolor(grey, "L"), mask=mask)
+        noise.paste((ImageColor.getcolor(grey, "L"), 255), mask=mask.resize(noise.size, Image.Resampling.NEAREST))
     return noise
+
+
+def by_hand(colouring: Colouring) -> bool:
+    """Whether its noise was not the seed's alone."""
+    return colouring.recipe is not None and "noise" in colouring.recipe.pictures
+
+
+def called(colouring: Colouring) -> str:
+    """What files of it say of its noise."""
+    return f"seed {colouring.seed}" + " and noise by hand" * by_hand(colouring)
 
 
 def light(colouring: Colouring) -> Colouring:
@@ -178,7 +188,8 @@ def colorize(
         gamma: 0.3 to 3: above 1 lightens what lies between.
         smoothness: 0 to 1: how much calmer the colours are.
         hints: A picture of the same aspect, with transparency: what is opaque is the colour wanted there.
-        noise: A grey picture that decides in the seed's place which colouring it is.
+        noise: A grey picture of the same aspect, which decides more than the seed does: it takes the place of the
+            first of its planes of noise, but where it is transparent; the other planes stay the seed's.
         region: A grey picture of the same aspect, white where another seed decides.
         region_seed: That seed.
         region_2: Another such picture.
@@ -193,7 +204,9 @@ def colorize(
         regions = [(mask, n) for mask, n in ((region, region_seed), (region_2, region_seed_2)) if mask]
         adjustments = Adjustments(saturation, warmth, black, white, gamma, smoothness)
         colouring = colourist(model).colour(source, seed=seed, **guides(hints, noise, regions))
-        return file(colouring, f"{Path(source).stem[:80]} seed {seed}", format, adjustments, keep_metadata, recipe)
+        return file(
+            colouring, f"{Path(source).stem[:80]} {called(colouring)}", format, adjustments, keep_metadata, recipe
+        )
 
 
 def colorize_seeds(image: str | None, model: str, seed: int, count: int = MOST, recipe: bool = True) -> Iterator:

@@ -371,10 +371,12 @@ COLOUR = {
     "Blend with": "Fundir con",
     "Its share": "Su parte",
     "Noise": "Ruido",
-    "A seed stands for noise, and noise decides. Brush regions in red or blue for seeds of their own, draw the noise"
-    " itself in greys, or give a grey picture as the noise of all.": (
-        "Una semilla representa ruido, y el ruido decide. Pinta zonas en rojo o azul para darles semillas propias,"
-        " dibuja el propio ruido en grises, o da una imagen gris como ruido de todo."
+    "A seed stands for noise, and noise decides. Brush regions in red or blue for seeds of their own, or choose the"
+    " plane of noise that decides most: draw it in greys, or give a grey picture for all. The rest, and what you leave"
+    " free, stays the seed's.": (
+        "Una semilla representa ruido, y el ruido decide. Pinta zonas en rojo o azul para darles semillas propias, o"
+        " elige el plano de ruido que más decide: dibújalo en grises, o da una imagen gris para todo. El resto, y lo"
+        " que dejes libre, sigue siendo de la semilla."
     ),
     "Seed where it is {colour}": "Semilla de lo {colour}",
     "Noise: a grey picture of the same shape": "Ruido: una imagen gris de la misma forma",
@@ -401,6 +403,7 @@ COLOUR = {
     ),
     "Seed {seed}": "Semilla {seed}",
     "seed {seed}": "semilla {seed}",
+    "{seed} and noise by hand": "{seed} y ruido a mano",
     "seed {seed} · kept": "semilla {seed} · guardada",
     "not yet colourised": "aún sin colorear",
     "**{name}** · seed {seed} is kept: the next ten will have it too": (
