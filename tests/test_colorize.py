@@ -6,6 +6,10 @@ import dataclasses
 import io
 import itertools
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -185,6 +189,20 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(task):
     assert task(picture(), seed=7).tobytes() != task(picture(), seed=8).tobytes()
     again = Colorizer(colour_net())  # as after a restart
     assert again(picture(), seed=7).tobytes() == task(picture(), seed=7).tobytes()
+
+
+def test_seed_7_is_seed_7_after_a_restart(tmp_path):
+    """Two processes, each of which looks for its settings anew, and the net that ships."""
+    photo, root = EXAMPLES / "photo_motocross.jpg", Path(__file__).parents[1]
+    made = []
+    for n in range(2):
+        out = tmp_path / f"{n}.png"
+        subprocess.run(
+            [sys.executable, "-m", "artcore", "colorize", photo, out, "--seed", "7"],
+            cwd=root, env=os.environ | {"ARTCORE_DTYPE": "fp32"}, check=True, capture_output=True, timeout=300,
+        )  # fmt: skip
+        made.append(out.read_bytes())
+    assert made[0] == made[1]
 
 
 def test_seeds_of_a_sheet_are_those_of_single_calls(task):

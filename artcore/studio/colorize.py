@@ -115,7 +115,8 @@ def build() -> sending.Port | None:
                         reset = gr.Button("Reset", size="sm", min_width=90, scale=1)
                 with gr.Tab("Hints"):
                     gr.Markdown(
-                        "Brush a colour where you know it, or want it; the colouring follows it there.",
+                        "Brush a colour where you know it, or want it; the colouring follows it there. Strokes are gone"
+                        " once you look at another of your pictures.",
                         elem_classes="hint",
                     )
                     hints = _board("colour-hints", PALETTE, "defaults")
@@ -243,27 +244,29 @@ def build() -> sending.Port | None:
         """What the view asks for, adjusted; no net runs."""
         with shared.sentences():
             piece, look = current(given), adjustments(given)
+            colouring = coloured(given, piece)
+            # Of the picture that is looked at, whatever hangs there; a small one tells as much.
+            drawn = {levels: colouring and histogram(colouring.image(look, like=piece.small))}
             if given[view] == "guesses":
-                return {guesses: given[sheet].guesses}
+                return {guesses: given[sheet].guesses} | drawn
             if given[view] == "seeds":
                 kept = None if given[another] else given[seed]
                 ten = given[sheet].colourings
                 told = {True: "seed {seed} · kept", False: "seed {seed}"}
                 named = [(c, say(told[c.seed == kept], seed=c.seed)) for c in ten]
-                return {gallery: [(_small(c, piece, look), name) for c, name in named]}
+                return {gallery: [(_small(c, piece, look), name) for c, name in named]} | drawn
             if given[view] == "all":
-                return {gallery: [(_small(coloured(given, p), p, look), p.name) for p in given[bench].pieces]}
-            colouring = coloured(given, piece)
+                halves = [(_half(coloured(given, p), p, look), p.name) for p in given[bench].pieces]
+                return {gallery: halves} | drawn
             if colouring is None:
-                return {result: (piece.original, piece.grey), scores: gr.Markdown(visible=False), levels: None}
+                return {result: (piece.original, piece.grey), scores: gr.Markdown(visible=False)} | drawn
             after = colouring.image(look, like=piece.grey)
             before = piece.original if given[view] == "original" else piece.grey
             figures = _figures(piece, after) if piece.coloured else ""
             return {
                 result: (before, shared.write(after, piece.name, "webp")),
                 scores: gr.Markdown(figures, visible=bool(figures)),
-                levels: histogram(after),
-            }
+            } | drawn
 
     def turn(given: dict) -> dict:
         """Shows the view that was chosen, or the one that there is."""
@@ -309,6 +312,7 @@ def build() -> sending.Port | None:
                 bench: found,
                 strip: gr.Gallery(small, visible=bool(small), selected_index=0 if small else None),
                 refused: gr.Markdown("  \n".join(map(shared.plain, found.refused)), visible=bool(found.refused)),
+                format: "tiff" if any(piece.deep for piece in found.pieces) else gr.skip(),
             }
 
     def foresee(given: dict) -> str:
@@ -320,11 +324,12 @@ def build() -> sending.Port | None:
             every = sum(task.seconds(*piece.size) for piece in pieces)
             ten = task.seconds(*current(given).size, seeds=MOST)
             one, many = (shared.duration(max(0.1, s)) for s in (every, ten))
+            deep = " · " + say("16 bits: TIFF keeps them") if any(piece.deep for piece in pieces) else ""
             if len(pieces) == 1:
                 told = {"size": shared.size(pieces[0].size), "one": one, "many": many}
-                return say("{size} · takes about {one}, ten seeds {many}", **told)
+                return say("{size} · takes about {one}, ten seeds {many}", **told) + deep
             told = {"count": len(pieces), "one": one, "many": many}
-            return say("{count} pictures · takes about {one}, ten seeds {many}", **told)
+            return say("{count} pictures · takes about {one}, ten seeds {many}", **told) + deep
 
     def spread(given: dict) -> dict:
         """The picture onto the boards, the first time that somebody wants to brush."""
@@ -388,6 +393,7 @@ def build() -> sending.Port | None:
             what = say("{count} pictures", count=len(done)) if many else found.pieces[0].title
             noted = _seed(next((c for c in done.values() if orders.by_hand(c)), colouring))
             yield {
+                made: done,  # and not what an earlier run made of a picture that failed now
                 progress: gr.HTML(several.listing(failed), visible=many and bool(failed)),
                 stop: gr.Button(visible=False),
                 status: say("**{what}** · seed {seed} · coloured in {taken}", what=what, seed=noted, taken=taken),
@@ -496,7 +502,7 @@ def build() -> sending.Port | None:
         None, None, [result, gallery, guesses, scores, take, progress, levels, status, stop], js=WIPE, **private
     )
     files.change(None, cancels=[one, ten], **private)
-    files.change(look, {files}, [bench, picked, outlook, strip, refused], **shared.LOOK, **quiet)
+    files.change(look, {files}, [bench, picked, outlook, strip, refused, format], **shared.LOOK, **quiet)
     gr.on(
         [bench.change, picked.change, model.change],
         foresee,
@@ -598,6 +604,16 @@ def _small(colouring: Colouring | None, piece: Piece, adjustments: Adjustments) 
     if colouring is None:
         return piece.small
     return shared.write(colouring.image(adjustments, like=piece.small), piece.name, "webp")
+
+
+def _half(colouring: Colouring | None, piece: Piece, adjustments: Adjustments) -> str:
+    """The same with its left half as it was: before and after."""
+    if colouring is None:
+        return piece.small
+    grey = pictures.open(piece.small)
+    after = colouring.image(adjustments, like=grey)
+    after.paste(grey.crop((0, 0, grey.width // 2, grey.height)), (0, 0))
+    return shared.write(after, piece.name, "webp")
 
 
 def _figures(piece: Piece, after: Image.Image) -> str:

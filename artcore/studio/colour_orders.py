@@ -13,7 +13,7 @@ from PIL import Image, ImageColor
 from artcore import image as pictures
 from artcore import load
 from artcore.studio import shared
-from artcore.tasks.colorize import Adjustments, Colorizer, Colouring, different_first, disagreement
+from artcore.tasks.colorize import MOST_SEED, Adjustments, Colorizer, Colouring, different_first, disagreement
 from artcore.tasks.colouring import AS_IS
 
 MOST = 10  # pictures at a time, and seeds on a sheet
@@ -31,6 +31,7 @@ class Piece:
     grey: str
     small: str  # grey, among others
     coloured: bool  # whether it had colours, which its colouring can be compared with
+    deep: bool = False  # whether it is grey in 16 bits
 
     @property
     def name(self) -> str:
@@ -85,14 +86,14 @@ def read(paths: Sequence[str]) -> Bench:
 
 
 def _piece(path: str) -> Piece:
-    picture = pictures.open(path)
+    picture, grey16 = pictures.open_grey16(path)
     shown = pictures.thumbnail(picture, SHOWN)
     pixels = np.asarray(pictures.opaque(pictures.thumbnail(shown, 256))).astype(int)
     coloured = bool(np.percentile(np.ptp(pixels, axis=-1), 99) > GREY)
     grey = pictures.finish(shown.convert("L").convert("RGB"), shown)
     name = Path(path).stem[:80]
     original, without, small = (shared.write(p, name, "webp") for p in (shown, grey, pictures.thumbnail(grey, SMALL)))
-    return Piece(path, picture.size, original, without, small, coloured)
+    return Piece(path, picture.size, original, without, small, coloured, grey16 is not None)
 
 
 def guides(hints: object = None, noise: object = None, regions: Sequence[tuple[object, int]] = ()) -> dict[str, object]:
@@ -178,8 +179,8 @@ def colorize(
         image: The picture: JPEG, PNG, WebP, GIF, BMP or TIFF, up to 64 megapixels and 50 MB.
         model: Which net, such as "general".
         seed: Another whole number gives another colouring.
-        format: Of the file that comes back: "png" (exact), "jpeg", "webp" or "tiff" (of 16 bits, if the picture is a
-            grey one of 16 bits).
+        format: Of the file that comes back: "png" (exact), "jpeg", "webp" or "tiff". A grey picture of 16 bits keeps
+            them in a "tiff" alone: the others have 8.
         keep_metadata: Whether the picture's EXIF data and colour profile are kept.
         saturation: 0 is grey, 1 as the net coloured it, up to 2.
         warmth: -1 to 1: towards blue, or towards orange.
@@ -227,6 +228,10 @@ def colorize_seeds(image: str | None, model: str, seed: int, count: int = MOST, 
         source = shared.needed(image)
         if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MOST:
             raise gr.Error(f"count is {count!r}: give a whole number from 2 to {MOST}.")
+        if isinstance(seed, int) and seed <= MOST_SEED < seed + count - 1:
+            raise gr.Error(
+                f"seed is {seed} and count {count}, but no seed is above {MOST_SEED}: give a smaller seed or count."
+            )
         made = []
         for colouring in colourist(model).seeds(source, range(seed, seed + count)):
             made.append(colouring)

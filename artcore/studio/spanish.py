@@ -361,8 +361,10 @@ COLOUR = {
     "Histogram of the coloured picture": "Histograma de la imagen coloreada",
     "Reset": "Restablecer",
     "Hints": "Pistas",
-    "Brush a colour where you know it, or want it; the colouring follows it there.": (
-        "Pinta un color donde lo sepas, o donde lo quieras; el coloreado lo seguirá ahí."
+    "Brush a colour where you know it, or want it; the colouring follows it there. Strokes are gone once you look at"
+    " another of your pictures.": (
+        "Pinta un color donde lo sepas, o donde lo quieras; el coloreado lo seguirá ahí. Los trazos se pierden al mirar"
+        " otra de tus imágenes."
     ),
     "Blend": "Fusión",
     "Between this colouring and another of the ten seeds; no net has to run.": (
@@ -401,6 +403,7 @@ COLOUR = {
     "{count} pictures · takes about {one}, ten seeds {many}": (
         "{count} imágenes · tarda unos {one}; diez semillas, {many}"
     ),
+    "16 bits: TIFF keeps them": "16 bits: TIFF los conserva",
     "Seed {seed}": "Semilla {seed}",
     "seed {seed}": "semilla {seed}",
     "{seed} and noise by hand": "{seed} y ruido a mano",
