@@ -233,7 +233,10 @@ def _colorize_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--revision", help="branch, tag or commit of --model on the Hub")
     parser.add_argument("--seed", type=int, default=0, help="another number, another plausible colouring")
     parser.add_argument("--hints", type=Path, metavar="FILE", help="an RGBA picture, opaque where its colour is wanted")
-    parser.add_argument("--noise", type=Path, metavar="FILE", help="a grey picture in place of the seed's noise")
+    parser.add_argument(
+        "--noise", type=Path, metavar="FILE",
+        help="a grey picture in place of the plane of the seed's noise that decides most",
+    )  # fmt: skip
     parser.add_argument(
         "--region", type=region, action="append", default=[], metavar="SEED=MASK",
         help="another seed where this grey picture is white",
@@ -260,12 +263,21 @@ def _colouring(args: argparse.Namespace) -> tuple[Callable, dict]:
 
 
 def _colorizer(args: argparse.Namespace) -> tuple[Callable, list]:
-    from functools import partial
-
     task, options = _colouring(args)
     adjustments = options.pop("adjustments")
-    # Encoded by the colouring itself, which has 16 bits for a TIFF where the picture had them.
-    return lambda path: partial(task.colour(path, **options).encode, adjustments=adjustments), [task.model]
+
+    def colour(path: Path) -> Callable[..., bytes]:
+        made = task.colour(path, **options)
+
+        def encode(format: str, **save: object) -> bytes:
+            if made.grey16 is not None and format != "TIFF":
+                print(f"{path} has 16 bits and the {format} has 8: name OUT .tif to keep them.", file=sys.stderr)
+            # By the colouring itself, which has 16 bits for a TIFF where the picture had them.
+            return made.encode(format, adjustments=adjustments, **save)
+
+        return encode
+
+    return colour, [task.model]
 
 
 def _upscale_flags(parser: argparse.ArgumentParser) -> None:

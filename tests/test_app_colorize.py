@@ -203,6 +203,8 @@ def test_what_goes_wrong_is_a_sentence(client: Client, photo: Path, tmp_path: Pa
     assert "same aspect" in refuse(client, image, noise=handle_file(shared.EXAMPLES / "photo_motocross.jpg"))
     for count in (1, 11):
         assert "whole number from 2 to 10" in refuse(client, image, count=count, api_name="/colorize_seeds")
+    told = refuse(client, image, seed=2**31 - 2, count=5, api_name="/colorize_seeds")
+    assert told.startswith("seed is 2147483646 and count 5, but no seed is above 2147483647")
     assert client.predict(image, api_name="/colorize")  # and the app lives on
 
 
@@ -214,10 +216,13 @@ def test_a_bad_file_is_named_and_the_rest_go_on(photo: Path, tmp_path: Path, mon
     Image.new("L", (30, 20), 90).save(tmp_path / "grey.png")
     monkeypatch.setattr(shared, "MOST_BYTES", 50_000)
     (tmp_path / "big.bmp").write_bytes(bytes(60_000))
-    bench = orders.read([str(tmp_path / name) for name in ("photo.png", "torn.jpg", "grey.png", "big.bmp")])
-    assert [piece.name for piece in bench.pieces] == ["photo", "grey"]
-    assert [piece.coloured for piece in bench.pieces] == [True, False]
-    assert [piece.size for piece in bench.pieces] == [(63, 48), (30, 20)]
+    Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30) * 100).save(tmp_path / "scan.tif")
+    names = ("photo.png", "torn.jpg", "grey.png", "big.bmp", "scan.tif")
+    bench = orders.read([str(tmp_path / name) for name in names])
+    assert [piece.name for piece in bench.pieces] == ["photo", "grey", "scan"]
+    assert [piece.coloured for piece in bench.pieces] == [True, False, False]
+    assert [piece.deep for piece in bench.pieces] == [False, False, True]
+    assert [piece.size for piece in bench.pieces] == [(63, 48), (30, 20), (30, 20)]
     assert "torn.jpg is damaged" in bench.refused[0] and "big.bmp is larger than 50 MB" in bench.refused[1]
     for path in (bench.pieces[0].grey, bench.pieces[0].small):
         assert np.ptp(np.asarray(Image.open(path).convert("RGB"), int), axis=-1).max() <= 2
@@ -260,10 +265,16 @@ def test_names_of_files_are_no_markdown() -> None:
     assert orders.Piece("/tmp/my_old_photo.jpg", (1, 1), "", "", "", False).title == r"my\_old\_photo"
 
 
-def test_noise_is_drawn_in_greys_over_none() -> None:
+def test_noise_is_drawn_in_greys_over_an_uploaded_one_or_none(tmp_path: Path) -> None:
     mask = Image.new("L", (8, 6))
     mask.paste(255, (0, 0, 4, 6))
     noise = orders.drawn([None, mask], ["#000000", "#e6e6e6"])
-    assert (noise.mode, noise.size) == ("L", (8, 6))
-    assert noise.getpixel((1, 1)) == 0xE6 and noise.getpixel((6, 1)) == 128
+    assert (noise.mode, noise.size) == ("LA", (8, 6))
+    assert noise.getpixel((1, 1)) == (0xE6, 255) and noise.getpixel((6, 1))[1] == 0  # the seed's
     assert orders.drawn([None, None], ["#000000", "#e6e6e6"]) is None
+    over = str(tmp_path / "noise.png")
+    Image.new("L", (80, 60), 77).save(over)
+    noise = orders.drawn([None, mask], ["#000000", "#e6e6e6"], over)
+    assert (noise.mode, noise.size) == ("LA", (80, 60))
+    assert noise.getpixel((10, 10)) == (0xE6, 255) and noise.getpixel((60, 10)) == (77, 255)
+    assert orders.drawn([None, None], ["#000000", "#e6e6e6"], over) == over

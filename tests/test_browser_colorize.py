@@ -18,7 +18,7 @@ from PIL import Image
 from artcore import image as pictures
 from artcore.load import load
 from artcore.studio import shared
-from artcore.tasks.colorize import Adjustments, Colorizer, Colouring, blend
+from artcore.tasks.colorize import Adjustments, ColorizeError, Colorizer, Colouring, blend
 from tests.hub_server import serve, write_catalog
 from tests.test_app_colorize import add_colorizers
 from tests.test_browser import DESKTOP, PHONE, browser, inside, scrolls_sideways, settle, visits  # noqa: F401
@@ -261,6 +261,7 @@ def test_ten_seeds_pick_one_and_blend(visit: Callable, files: dict, runs: list) 
     page.locator("#colour-guesses img").wait_for()
     name, data = download(page)
     assert name == "harbour guesses.png" and Image.open(io.BytesIO(data)).size == (240, 160)
+    assert page.locator("#colour-histogram img").count() == 1
     again = ten_seeds(page)
     assert again[0] == seeds[3] and not set(again[1:]) & set(seeds)
     assert "kept" in page.locator("#colour-gallery .caption-label").first.inner_text()
@@ -278,6 +279,12 @@ def test_a_bad_file_among_good_ones(visit: Callable, files: dict) -> None:
     colourise(page)
     assert page.get_by_text("2 pictures").count() >= 2
     assert page.locator("#colour-gallery .caption-label").all_inner_texts() == ["harbour", "tower"]
+    fine_control(page, "Adjust")
+    drawn = page.locator("#colour-histogram img").get_attribute("src")
+    set_slider(page, "Warmth", 1)
+    page.wait_for_function("s => document.querySelector('#colour-histogram img').src !== s", arg=drawn)
+    set_slider(page, "Warmth", 0)
+    settle(page)
     general = load("colorunet.general")
     name, data = download(page)
     assert name == "coloured.zip"
@@ -366,6 +373,36 @@ def test_a_late_forecast_hides_nothing(visit: Callable, files: dict, monkeypatch
     page.get_by_text("takes about").wait_for()
     page.wait_for_timeout(500)
     assert page.get_by_text("coloured in").is_visible()
+
+
+def test_what_fails_keeps_no_old_colouring_and_16_bits_are_said(
+    visit: Callable, files: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = visit()
+    scan = np.arange(240 * 160, dtype=np.uint16).reshape(160, 240)
+    Image.fromarray(scan).save(tmp_path / "scan.png")
+    upload(page, files["harbour"], tmp_path / "scan.png")
+    assert page.get_by_text("16 bits: TIFF keeps them").is_visible()
+    assert page.get_by_label("TIFF", exact=True).is_checked()
+    lock(page, 5)
+    colourise(page)
+    with zipfile.ZipFile(io.BytesIO(download(page)[1])) as archive:
+        assert archive.namelist() == ["harbour seed 5.tiff", "scan seed 5.tiff"]
+    original = Colorizer.colour
+
+    def colour(self: Colorizer, source: str, **named: object) -> Colouring:
+        if "scan" in str(source):
+            raise ColorizeError("Not this one.")
+        return original(self, source, **named)
+
+    monkeypatch.setattr(Colorizer, "colour", colour)
+    lock(page, 6)
+    page.locator("#colour-go").click()
+    page.locator("#colour-list").get_by_text("Not this one.").wait_for()
+    page.get_by_text("coloured in").wait_for()
+    settle(page)
+    with zipfile.ZipFile(io.BytesIO(download(page)[1])) as archive:
+        assert archive.namelist() == ["harbour seed 6.tiff"]
 
 
 def test_stop(visit: Callable, files: dict, monkeypatch: pytest.MonkeyPatch) -> None:

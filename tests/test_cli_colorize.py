@@ -92,7 +92,7 @@ def test_there_is_a_flag_for_every_adjustment(weights, pictures, tmp_path):
     assert Image.open(out).tobytes() == expected.tobytes()
 
 
-def test_a_16_bit_scan_becomes_a_16_bit_tiff_alone_or_in_a_folder(weights, tmp_path):
+def test_a_16_bit_scan_becomes_a_16_bit_tiff_alone_or_in_a_folder(weights, tmp_path, capsys):
     scan = np.arange(600, dtype=np.uint16).reshape(20, 30) * 100
     folder = tmp_path / "scans"
     folder.mkdir()
@@ -103,7 +103,10 @@ def test_a_16_bit_scan_becomes_a_16_bit_tiff_alone_or_in_a_folder(weights, tmp_p
     assert tifffile.imread(tmp_path / "one.tiff").dtype == np.uint16
     assert main(["batch", "colorize", str(folder), str(tmp_path / "all"), "--seed", "2"]) == 0
     assert (tmp_path / "all" / "scan.tif").read_bytes() == expected
+    assert not capsys.readouterr().err
     assert colorize(folder / "scan.tif", tmp_path / "one.png", "--seed", 2) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told == [f"{folder / 'scan.tif'} has 16 bits and the PNG has 8: name OUT .tif to keep them."]
     assert Image.open(tmp_path / "one.png").mode == "RGB"
 
 

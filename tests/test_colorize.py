@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +17,9 @@ import tifffile
 import torch
 from PIL import Image
 
-from artcore import image, runtime
+from artcore import image, metrics, runtime
+from artcore.cards.scores import EXAMPLES
+from artcore.load import load
 from artcore.models.colorunet import ColorUNet
 from artcore.tasks import chroma, colouring
 from artcore.tasks.colorize import (
@@ -184,6 +191,20 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(task):
     assert again(picture(), seed=7).tobytes() == task(picture(), seed=7).tobytes()
 
 
+def test_seed_7_is_seed_7_after_a_restart(tmp_path):
+    """Two processes, each of which looks for its settings anew, and the net that ships."""
+    photo, root = EXAMPLES / "photo_motocross.jpg", Path(__file__).parents[1]
+    made = []
+    for n in range(2):
+        out = tmp_path / f"{n}.png"
+        subprocess.run(
+            [sys.executable, "-m", "artcore", "colorize", photo, out, "--seed", "7"],
+            cwd=root, env=os.environ | {"ARTCORE_DTYPE": "fp32"}, check=True, capture_output=True, timeout=300,
+        )  # fmt: skip
+        made.append(out.read_bytes())
+    assert made[0] == made[1]
+
+
 def test_seeds_of_a_sheet_are_those_of_single_calls(task):
     sheet = list(task.seeds(picture(), [5, 7, 5]))
     assert [c.seed for c in sheet] == [5, 7, 5]
@@ -312,11 +333,60 @@ def test_hints_without_a_stroke_are_none(task):
     assert task(picture(), hints=Image.new("RGBA", (40, 30))).tobytes() == task(picture()).tobytes()
 
 
-def test_noise_by_hand_takes_the_place_of_the_seed_s(task):
-    grey = picture(80, 60)
-    a, b = (task(picture(), seed=seed, noise=grey) for seed in (1, 2))
-    assert a.tobytes() == b.tobytes() != task(picture(), seed=1).tobytes()
-    assert a.tobytes() != task(picture(), noise=picture(20, 15)).tobytes()
+def white_noise(seed: int, size: tuple[int, int]) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, size[::-1], dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def planes_given(task, monkeypatch, **given) -> torch.Tensor:
+    """(planes, rows, columns) of the noise that the net was given for a square picture."""
+    seen = []
+    decode = task.model.decode
+    with monkeypatch.context() as patch:
+        patch.setattr(task.model, "decode", lambda features, noise: seen.append(noise) or decode(features, noise))
+        task.colour(Image.new("L", (256, 256), 90), **given)
+    return seen[0][0].float()
+
+
+def test_noise_by_hand_is_one_plane_and_the_others_stay_the_seed_s(task, monkeypatch):
+    one = planes_given(task, monkeypatch, seed=1)
+    # A stripe for each of the 32 columns of places, in eight times as many pixels as the net has.
+    levels = np.repeat(np.linspace(0, 255, 32).round().astype(np.uint8)[None], 2048, 0).repeat(64, 1)
+    made = planes_given(task, monkeypatch, seed=1, noise=Image.fromarray(levels))
+    assert torch.allclose(made[0], torch.from_numpy(chroma.quantile(levels[:32, ::64])), atol=0.02)
+    assert torch.equal(made[1:], one[1:]) and not torch.equal(made[0], one[0])
+
+
+@pytest.mark.parametrize("side", [100, 512, 3000])
+def test_noise_keeps_its_variance_at_any_size(task, monkeypatch, side):
+    plane = planes_given(task, monkeypatch, noise=white_noise(0, (side, side)))[0]
+    assert plane.mean() == pytest.approx(0, abs=0.2) and plane.std() == pytest.approx(1, abs=0.1)
+
+
+def test_where_noise_is_transparent_the_seed_s_stays(task, monkeypatch):
+    half = Image.new("LA", (512, 512))
+    half.paste((230, 255), (0, 0, 256, 512))
+    one, made = (planes_given(task, monkeypatch, seed=1, **given) for given in ({}, {"noise": half}))
+    assert made[0, :, :16].unique().tolist() == pytest.approx(chroma.quantile(np.array([230])).tolist(), abs=0.01)
+    assert torch.equal(made[0, :, 16:], one[0, :, 16:]) and torch.equal(made[1:], one[1:])
+    assert task(picture(), noise=Image.new("LA", (40, 30))).tobytes() == task(picture()).tobytes()
+
+
+@pytest.mark.parametrize("name", ["general", "flowers"])
+def test_what_ships_heeds_both_noise_by_hand_and_seeds(name):
+    task, photo = load(f"colorunet.{name}"), Image.open(EXAMPLES / "photo_window_flowers.jpg").resize((512, 512))
+    noises = [white_noise(n, (512, 512)) for n in (0, 1)]
+    one, other = (task.colour(photo, seed=7, noise=noise) for noise in noises)
+    assert apart(one, other) > 3
+    ten = [one, *task.seeds(photo, range(8, 17), noise=noises[0])]
+    assert min(apart(a, b) for a, b in itertools.combinations(ten, 2)) > 0.3
+    assert task.colour(photo, seed=7, noise=noises[0]).to_bytes() == one.to_bytes()
+
+
+def apart(a: Colouring, b: Colouring) -> float:
+    """Mean CIEDE2000."""
+    small = [image.to_tensor(c.image(like=image.thumbnail(c.picture, 128))) for c in (a, b)]
+    return metrics.ciede2000(*small).item()
 
 
 def test_grey_levels_become_normal_numbers():

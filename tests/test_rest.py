@@ -115,6 +115,16 @@ def test_adjustments_hints_and_noise_arrive(client):
         assert found == image.encode(expected) != image.encode(task(PHOTO)), fields
 
 
+def test_exif_is_kept_when_asked(client):
+    exif = Image.Exif()
+    exif[0x0110] = "Camera obscura"
+    out = io.BytesIO()
+    Image.open(io.BytesIO(PHOTO)).save(out, "JPEG", exif=exif)
+    for fields, camera in (({}, None), ({"keep_metadata": False}, None), ({"keep_metadata": True}, "Camera obscura")):
+        made = base64.b64decode(call(client, image=text(out.getvalue()), format="jpeg", **fields)["image"])
+        assert Image.open(io.BytesIO(made)).getexif().get(0x0110) == camera
+
+
 def test_formats_and_16_bits(client):
     for format, kind in (("jpeg", "JPEG"), ("webp", "WEBP"), ("png", "PNG")):
         assert Image.open(io.BytesIO(base64.b64decode(call(client, format=format)["image"]))).format == kind

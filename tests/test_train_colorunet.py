@@ -493,9 +493,10 @@ def test_the_preset_carries_the_document_s_values():
     assert config.instance_noise > 0 and config.candidates == 1
 
 
-def test_the_preset_of_document_003_trains(data):
+@pytest.mark.parametrize("mode_seeking", ["", 0.1])  # of the one noise that is tried and another
+def test_the_preset_of_document_003_trains(data, mode_seeking):
     changes = {"channels": 4, "blocks": 3, "epochs": 1, "batch_size": 2}
-    settings = {"mode_seeking": "", "candidates": "", "steps": ""} | changes
+    settings = {"mode_seeking": mode_seeking, "candidates": "", "steps": ""} | changes
     folder = main(arguments(data, **settings) + ["--preset", "document-003"])
     config = json.loads((folder / "config.json").read_text())
     assert (config["generator"], config["channels"], config["norm"]) == ("document", [4], "none")

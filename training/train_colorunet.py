@@ -289,7 +289,7 @@ class Coloured(nn.Module):
     def __init__(self, model: ColorUNet, config: Config):
         super().__init__()
         self.model, self.l1, self.l2 = model, config.l1_weight, config.l2_weight
-        self.second = config.mode_seeking > 0
+        self.second, self.candidates = config.mode_seeking > 0, config.candidates
         # Only with a choice and a discriminator is there anything else to learn from.
         chosen = config.candidates > 1 and config.adversarial_weight > 0
         self.blind = round(config.blind * config.batch_size) if chosen else 0
@@ -310,12 +310,13 @@ class Coloured(nn.Module):
         chroma: torch.Tensor,
         weight: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
-        """``noises`` (K, N, planes, rows, columns), of which each picture trains its best. The chroma made of it, its
-        losses and, for mode seeking, the chroma of another and how far apart their noises are."""
+        """``noises`` (K, N, planes, rows, columns), of whose first ``candidates`` each picture trains its best. The
+        chroma made of it, its losses and, for mode seeking, the chroma of another and how far apart their noises
+        are."""
         features = self.model.encode(luma, hints)
         pictures = torch.arange(len(luma), device=luma.device)
         best = torch.zeros_like(pictures)
-        if len(noises) > 1:
+        if self.candidates > 1:
             with torch.no_grad():
                 fixed = [f.detach() for f in features]
                 tried = [sum(self.distance(self._decode(fixed, n, luma), chroma, weight).values()) for n in noises]
@@ -442,8 +443,10 @@ def train(config: Config) -> Path:
 
     def make(step: int) -> dict:
         rng = loop.step_generator(config.seed, step, accelerator.process_index)
-        noises = draw_noises(net, config.candidates * config.batch_size, config.size, rng)
-        return {**source.batch(rng), "noises": noises.unflatten(0, (config.candidates, -1)), "rng": rng}
+        # Mode seeking takes another than the one that is trained on, also where there is no choice.
+        drawn = max(config.candidates, 2 if config.mode_seeking else 1)
+        noises = draw_noises(net, drawn * config.batch_size, config.size, rng).unflatten(0, (drawn, -1))
+        return {**source.batch(rng), "noises": noises, "rng": rng}
 
     def save() -> None:
         _save(accelerator, averaged.module, out)  # first: it refuses weights that are NaN

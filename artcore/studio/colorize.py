@@ -115,7 +115,8 @@ def build() -> sending.Port | None:
                         reset = gr.Button("Reset", size="sm", min_width=90, scale=1)
                 with gr.Tab("Hints"):
                     gr.Markdown(
-                        "Brush a colour where you know it, or want it; the colouring follows it there.",
+                        "Brush a colour where you know it, or want it; the colouring follows it there. Strokes are gone"
+                        " once you look at another of your pictures.",
                         elem_classes="hint",
                     )
                     hints = _board("colour-hints", PALETTE, "defaults")
@@ -129,7 +130,8 @@ def build() -> sending.Port | None:
                 with gr.Tab("Noise"):
                     gr.Markdown(
                         "A seed stands for noise, and noise decides. Brush regions in red or blue for seeds of their"
-                        " own, draw the noise itself in greys, or give a grey picture as the noise of all.",
+                        " own, or choose the plane of noise that decides most: draw it in greys, or give a grey picture"
+                        " for all. The rest, and what you leave free, stays the seed's.",
                         elem_classes="hint",
                     )
                     with gr.Row(elem_classes="pair"):
@@ -228,8 +230,8 @@ def build() -> sending.Port | None:
             return orders.guides(noise=given[noise])
         masks = shared.brushed(given[regions], [*BRUSHES.values(), *GREYS])
         marked = [(mask, given[n]) for mask, n in zip(masks, seeds, strict=False) if mask]
-        drawn = orders.drawn(masks[len(BRUSHES) :], GREYS)
-        return orders.guides(shared.strokes(given[hints]), drawn or given[noise], marked)
+        drawn = orders.drawn(masks[len(BRUSHES) :], GREYS, given[noise])
+        return orders.guides(shared.strokes(given[hints]), drawn, marked)
 
     def coloured(given: dict, piece: Piece) -> Colouring | None:
         """A picture's colouring as it is wanted now, without the picture: blended, if somebody asks for that."""
@@ -242,27 +244,29 @@ def build() -> sending.Port | None:
         """What the view asks for, adjusted; no net runs."""
         with shared.sentences():
             piece, look = current(given), adjustments(given)
+            colouring = coloured(given, piece)
+            # Of the picture that is looked at, whatever hangs there; a small one tells as much.
+            drawn = {levels: colouring and histogram(colouring.image(look, like=piece.small))}
             if given[view] == "guesses":
-                return {guesses: given[sheet].guesses}
+                return {guesses: given[sheet].guesses} | drawn
             if given[view] == "seeds":
                 kept = None if given[another] else given[seed]
                 ten = given[sheet].colourings
                 told = {True: "seed {seed} · kept", False: "seed {seed}"}
                 named = [(c, say(told[c.seed == kept], seed=c.seed)) for c in ten]
-                return {gallery: [(_small(c, piece, look), name) for c, name in named]}
+                return {gallery: [(_small(c, piece, look), name) for c, name in named]} | drawn
             if given[view] == "all":
-                return {gallery: [(_small(coloured(given, p), p, look), p.name) for p in given[bench].pieces]}
-            colouring = coloured(given, piece)
+                halves = [(_half(coloured(given, p), p, look), p.name) for p in given[bench].pieces]
+                return {gallery: halves} | drawn
             if colouring is None:
-                return {result: (piece.original, piece.grey), scores: gr.Markdown(visible=False), levels: None}
+                return {result: (piece.original, piece.grey), scores: gr.Markdown(visible=False)} | drawn
             after = colouring.image(look, like=piece.grey)
             before = piece.original if given[view] == "original" else piece.grey
             figures = _figures(piece, after) if piece.coloured else ""
             return {
                 result: (before, shared.write(after, piece.name, "webp")),
                 scores: gr.Markdown(figures, visible=bool(figures)),
-                levels: histogram(after),
-            }
+            } | drawn
 
     def turn(given: dict) -> dict:
         """Shows the view that was chosen, or the one that there is."""
@@ -308,6 +312,7 @@ def build() -> sending.Port | None:
                 bench: found,
                 strip: gr.Gallery(small, visible=bool(small), selected_index=0 if small else None),
                 refused: gr.Markdown("  \n".join(map(shared.plain, found.refused)), visible=bool(found.refused)),
+                format: "tiff" if any(piece.deep for piece in found.pieces) else gr.skip(),
             }
 
     def foresee(given: dict) -> str:
@@ -319,11 +324,12 @@ def build() -> sending.Port | None:
             every = sum(task.seconds(*piece.size) for piece in pieces)
             ten = task.seconds(*current(given).size, seeds=MOST)
             one, many = (shared.duration(max(0.1, s)) for s in (every, ten))
+            deep = " · " + say("16 bits: TIFF keeps them") if any(piece.deep for piece in pieces) else ""
             if len(pieces) == 1:
                 told = {"size": shared.size(pieces[0].size), "one": one, "many": many}
-                return say("{size} · takes about {one}, ten seeds {many}", **told)
+                return say("{size} · takes about {one}, ten seeds {many}", **told) + deep
             told = {"count": len(pieces), "one": one, "many": many}
-            return say("{count} pictures · takes about {one}, ten seeds {many}", **told)
+            return say("{count} pictures · takes about {one}, ten seeds {many}", **told) + deep
 
     def spread(given: dict) -> dict:
         """The picture onto the boards, the first time that somebody wants to brush."""
@@ -346,7 +352,7 @@ def build() -> sending.Port | None:
         """Another of the pictures."""
         piece = given[bench].pieces[event.index]
         colouring = given[made].get(piece.source)
-        told = say("seed {seed}", seed=colouring.seed) if colouring else say("not yet colourised")
+        told = say("seed {seed}", seed=_seed(colouring)) if colouring else say("not yet colourised")
         return {picked: event.index, view: "grey", status: f"**{piece.title}** · {told}"}
 
     def choose(given: dict, event: gr.SelectData) -> dict:
@@ -385,10 +391,12 @@ def build() -> sending.Port | None:
                 raise gr.Error(" ".join(dict.fromkeys(line.error for line in failed)))
             taken = shared.duration(sum(line.seconds for line in lines))
             what = say("{count} pictures", count=len(done)) if many else found.pieces[0].title
+            noted = _seed(next((c for c in done.values() if orders.by_hand(c)), colouring))
             yield {
+                made: done,  # and not what an earlier run made of a picture that failed now
                 progress: gr.HTML(several.listing(failed), visible=many and bool(failed)),
                 stop: gr.Button(visible=False),
-                status: say("**{what}** · seed {seed} · coloured in {taken}", what=what, seed=used, taken=taken),
+                status: say("**{what}** · seed {seed} · coloured in {taken}", what=what, seed=noted, taken=taken),
             } | turn(given | {bench: found, made: done, seed: used, view: "all" if many else "grey", partner: -1})
 
     def show_ten(given: dict) -> Iterator[dict]:
@@ -464,8 +472,8 @@ def build() -> sending.Port | None:
         colouring = coloured(given, piece)
         if colouring is None:
             raise gr.Error("This picture has no colours yet: colourise it first.")
-        seed_ = given[made][piece.source].seed
-        name = f"{piece.name} seed {seed_}" + (f" with {given[partner]}" if colouring.seed is None else "")
+        name = f"{piece.name} {orders.called(given[made][piece.source])}"
+        name += f" with {given[partner]}" if colouring.seed is None else ""
         found = Colouring.from_bytes(colouring.to_bytes(), piece.source)
         return orders.file(found, name, given[format], adjustments(given), given[keep], given[recipe])
 
@@ -494,7 +502,7 @@ def build() -> sending.Port | None:
         None, None, [result, gallery, guesses, scores, take, progress, levels, status, stop], js=WIPE, **private
     )
     files.change(None, cancels=[one, ten], **private)
-    files.change(look, {files}, [bench, picked, outlook, strip, refused], **shared.LOOK, **quiet)
+    files.change(look, {files}, [bench, picked, outlook, strip, refused, format], **shared.LOOK, **quiet)
     gr.on(
         [bench.change, picked.change, model.change],
         foresee,
@@ -586,11 +594,26 @@ def _example(event: gr.SelectData) -> list[str]:
     return [str(shared.PHOTOS[event.index])]
 
 
+def _seed(colouring: Colouring) -> object:
+    """Its seed, as a visitor is told it."""
+    return say("{seed} and noise by hand", seed=colouring.seed) if orders.by_hand(colouring) else colouring.seed
+
+
 def _small(colouring: Colouring | None, piece: Piece, adjustments: Adjustments) -> str:
     """Path of a small version of a picture, coloured if it is by now."""
     if colouring is None:
         return piece.small
     return shared.write(colouring.image(adjustments, like=piece.small), piece.name, "webp")
+
+
+def _half(colouring: Colouring | None, piece: Piece, adjustments: Adjustments) -> str:
+    """The same with its left half as it was: before and after."""
+    if colouring is None:
+        return piece.small
+    grey = pictures.open(piece.small)
+    after = colouring.image(adjustments, like=grey)
+    after.paste(grey.crop((0, 0, grey.width // 2, grey.height)), (0, 0))
+    return shared.write(after, piece.name, "webp")
 
 
 def _figures(piece: Piece, after: Image.Image) -> str:

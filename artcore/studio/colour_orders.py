@@ -13,7 +13,7 @@ from PIL import Image, ImageColor
 from artcore import image as pictures
 from artcore import load
 from artcore.studio import shared
-from artcore.tasks.colorize import Adjustments, Colorizer, Colouring, different_first, disagreement
+from artcore.tasks.colorize import MOST_SEED, Adjustments, Colorizer, Colouring, different_first, disagreement
 from artcore.tasks.colouring import AS_IS
 
 MOST = 10  # pictures at a time, and seeds on a sheet
@@ -31,6 +31,7 @@ class Piece:
     grey: str
     small: str  # grey, among others
     coloured: bool  # whether it had colours, which its colouring can be compared with
+    deep: bool = False  # whether it is grey in 16 bits
 
     @property
     def name(self) -> str:
@@ -85,14 +86,14 @@ def read(paths: Sequence[str]) -> Bench:
 
 
 def _piece(path: str) -> Piece:
-    picture = pictures.open(path)
+    picture, grey16 = pictures.open_grey16(path)
     shown = pictures.thumbnail(picture, SHOWN)
     pixels = np.asarray(pictures.opaque(pictures.thumbnail(shown, 256))).astype(int)
     coloured = bool(np.percentile(np.ptp(pixels, axis=-1), 99) > GREY)
     grey = pictures.finish(shown.convert("L").convert("RGB"), shown)
     name = Path(path).stem[:80]
     original, without, small = (shared.write(p, name, "webp") for p in (shown, grey, pictures.thumbnail(grey, SMALL)))
-    return Piece(path, picture.size, original, without, small, coloured)
+    return Piece(path, picture.size, original, without, small, coloured, grey16 is not None)
 
 
 def guides(hints: object = None, noise: object = None, regions: Sequence[tuple[object, int]] = ()) -> dict[str, object]:
@@ -101,16 +102,26 @@ def guides(hints: object = None, noise: object = None, regions: Sequence[tuple[o
     return {name: value for name, value in given.items() if value}
 
 
-def drawn(masks: Sequence[Image.Image | None], greys: Sequence[str]) -> Image.Image | None:
-    """The noise that was drawn in so many greys, each where its mask is white, and the middle, which is no noise, where
-    nothing was; None if nothing was drawn at all."""
+def drawn(masks: Sequence[Image.Image | None], greys: Sequence[str], over: object = None) -> object:
+    """The noise that was drawn in so many greys, each where its mask is white, over that of a picture; where there is
+    neither it is transparent, and the seed's. The picture itself, or None, if nothing was drawn."""
     there = [(mask, grey) for mask, grey in zip(masks, greys, strict=True) if mask]
     if not there:
-        return None
-    noise = Image.new("L", there[0][0].size, 128)
+        return over
+    noise = pictures.open(over).convert("LA") if over else Image.new("LA", there[0][0].size)
     for mask, grey in there:
-        noise.paste(ImageColor.getcolor(grey, "L"), mask=mask)
+        noise.paste((ImageColor.getcolor(grey, "L"), 255), mask=mask.resize(noise.size, Image.Resampling.NEAREST))
     return noise
+
+
+def by_hand(colouring: Colouring) -> bool:
+    """Whether its noise was not the seed's alone."""
+    return colouring.recipe is not None and "noise" in colouring.recipe.pictures
+
+
+def called(colouring: Colouring) -> str:
+    """What files of it say of its noise."""
+    return f"seed {colouring.seed}" + " and noise by hand" * by_hand(colouring)
 
 
 def light(colouring: Colouring) -> Colouring:
@@ -168,8 +179,8 @@ def colorize(
         image: The picture: JPEG, PNG, WebP, GIF, BMP or TIFF, up to 64 megapixels and 50 MB.
         model: Which net, such as "general".
         seed: Another whole number gives another colouring.
-        format: Of the file that comes back: "png" (exact), "jpeg", "webp" or "tiff" (of 16 bits, if the picture is a
-            grey one of 16 bits).
+        format: Of the file that comes back: "png" (exact), "jpeg", "webp" or "tiff". A grey picture of 16 bits keeps
+            them in a "tiff" alone: the others have 8.
         keep_metadata: Whether the picture's EXIF data and colour profile are kept.
         saturation: 0 is grey, 1 as the net coloured it, up to 2.
         warmth: -1 to 1: towards blue, or towards orange.
@@ -178,7 +189,8 @@ def colorize(
         gamma: 0.3 to 3: above 1 lightens what lies between.
         smoothness: 0 to 1: how much calmer the colours are.
         hints: A picture of the same aspect, with transparency: what is opaque is the colour wanted there.
-        noise: A grey picture that decides in the seed's place which colouring it is.
+        noise: A grey picture of the same aspect, which decides more than the seed does: it takes the place of the
+            first of its planes of noise, but where it is transparent; the other planes stay the seed's.
         region: A grey picture of the same aspect, white where another seed decides.
         region_seed: That seed.
         region_2: Another such picture.
@@ -193,7 +205,9 @@ def colorize(
         regions = [(mask, n) for mask, n in ((region, region_seed), (region_2, region_seed_2)) if mask]
         adjustments = Adjustments(saturation, warmth, black, white, gamma, smoothness)
         colouring = colourist(model).colour(source, seed=seed, **guides(hints, noise, regions))
-        return file(colouring, f"{Path(source).stem[:80]} seed {seed}", format, adjustments, keep_metadata, recipe)
+        return file(
+            colouring, f"{Path(source).stem[:80]} {called(colouring)}", format, adjustments, keep_metadata, recipe
+        )
 
 
 def colorize_seeds(image: str | None, model: str, seed: int, count: int = MOST, recipe: bool = True) -> Iterator:
@@ -214,6 +228,10 @@ def colorize_seeds(image: str | None, model: str, seed: int, count: int = MOST, 
         source = shared.needed(image)
         if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MOST:
             raise gr.Error(f"count is {count!r}: give a whole number from 2 to {MOST}.")
+        if isinstance(seed, int) and seed <= MOST_SEED < seed + count - 1:
+            raise gr.Error(
+                f"seed is {seed} and count {count}, but no seed is above {MOST_SEED}: give a smaller seed or count."
+            )
         made = []
         for colouring in colourist(model).seeds(source, range(seed, seed + count)):
             made.append(colouring)

@@ -159,6 +159,9 @@ PAGE = {
         'steps no es una lista: escribe por ejemplo [{"task": "paint", "style": "monet"}, {"task": "upscale"}].'
     ),
     "count is {count}: give a whole number from 2 to {most}.": "count es {count}: da un número entero de 2 a {most}.",
+    "seed is {seed} and count {count}, but no seed is above {most}: give a smaller seed or count.": (
+        "seed es {seed} y count {count}, pero ninguna semilla pasa de {most}: da un seed o un count menor."
+    ),
     "texture is {value}: give a number from 0 to 1.": "texture es {value}: da un número de 0 a 1.",
     "consistent is {value}: choose from {names}.": "consistent es {value}: elige entre {names}.",
     "format is {value}: choose from {names}.": "format es {value}: elige entre {names}.",

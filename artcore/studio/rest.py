@@ -126,7 +126,7 @@ async def colorize(request: Request) -> JSONResponse:
     """{"image": base64, "model": "general", "seed": 0} -> {"image": base64, "model": ..., "seed": ...}.
 
     Further fields: hints and noise (pictures in base64), format ("png", "jpeg", "webp" or "tiff"), recipe (whether the
-    file tells what made it, true unless it is false), and those of
+    file tells what made it, true unless it is false), keep_metadata (true keeps EXIF and colour profile), and those of
     :class:`artcore.tasks.colorize.Adjustments`.
     """
     return await answer(request, _colorize)
@@ -140,7 +140,7 @@ def post_it() -> JSONResponse:
 
 def _colorize(data: dict[str, Any]) -> dict[str, Any]:
     looks = [*Adjustments().asdict()]
-    known(data, "image", "model", "seed", "hints", "noise", "format", "recipe", *looks)
+    known(data, "image", "model", "seed", "hints", "noise", "format", "recipe", "keep_metadata", *looks)
     source = picture(data, "image")
     name = model("colorizer", data.get("model"), "general")
     adjustments = Adjustments(**{look: data[look] for look in looks if look in data})
@@ -149,7 +149,9 @@ def _colorize(data: dict[str, Any]) -> dict[str, Any]:
     if format not in [wanted for _, wanted in shared.FORMATS] + ["tiff"]:
         raise RestError(f"Pictures can't be written as {str(format)[:40]!r}: choose png, jpeg, webp or tiff.")
     made = shared.task(name).colour(source, seed=data.get("seed", 0), **given)
-    file = made.encode(format, adjustments=adjustments, recipe=data.get("recipe") is not False)
+    keep = data.get("keep_metadata") is True
+    recipe = data.get("recipe") is not False
+    file = made.encode(format, adjustments=adjustments, exif=keep, icc=keep, recipe=recipe)
     return {"image": text(file), "model": name, "seed": made.seed}
 
 

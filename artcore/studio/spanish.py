@@ -376,8 +376,10 @@ COLOUR = {
     "Histogram of the coloured picture": "Histograma de la imagen coloreada",
     "Reset": "Restablecer",
     "Hints": "Pistas",
-    "Brush a colour where you know it, or want it; the colouring follows it there.": (
-        "Pinta un color donde lo sepas, o donde lo quieras; el coloreado lo seguirá ahí."
+    "Brush a colour where you know it, or want it; the colouring follows it there. Strokes are gone once you look at"
+    " another of your pictures.": (
+        "Pinta un color donde lo sepas, o donde lo quieras; el coloreado lo seguirá ahí. Los trazos se pierden al mirar"
+        " otra de tus imágenes."
     ),
     "Blend": "Fusión",
     "Between this colouring and another of the ten seeds; no net has to run.": (
@@ -386,10 +388,12 @@ COLOUR = {
     "Blend with": "Fundir con",
     "Its share": "Su parte",
     "Noise": "Ruido",
-    "A seed stands for noise, and noise decides. Brush regions in red or blue for seeds of their own, draw the noise"
-    " itself in greys, or give a grey picture as the noise of all.": (
-        "Una semilla representa ruido, y el ruido decide. Pinta zonas en rojo o azul para darles semillas propias,"
-        " dibuja el propio ruido en grises, o da una imagen gris como ruido de todo."
+    "A seed stands for noise, and noise decides. Brush regions in red or blue for seeds of their own, or choose the"
+    " plane of noise that decides most: draw it in greys, or give a grey picture for all. The rest, and what you leave"
+    " free, stays the seed's.": (
+        "Una semilla representa ruido, y el ruido decide. Pinta zonas en rojo o azul para darles semillas propias, o"
+        " elige el plano de ruido que más decide: dibújalo en grises, o da una imagen gris para todo. El resto, y lo"
+        " que dejes libre, sigue siendo de la semilla."
     ),
     "Seed where it is {colour}": "Semilla de lo {colour}",
     "Noise: a grey picture of the same shape": "Ruido: una imagen gris de la misma forma",
@@ -414,8 +418,10 @@ COLOUR = {
     "{count} pictures · takes about {one}, ten seeds {many}": (
         "{count} imágenes · tarda unos {one}; diez semillas, {many}"
     ),
+    "16 bits: TIFF keeps them": "16 bits: TIFF los conserva",
     "Seed {seed}": "Semilla {seed}",
     "seed {seed}": "semilla {seed}",
+    "{seed} and noise by hand": "{seed} y ruido a mano",
     "seed {seed} · kept": "semilla {seed} · guardada",
     "not yet colourised": "aún sin colorear",
     "**{name}** · seed {seed} is kept: the next ten will have it too": (

@@ -97,8 +97,11 @@ class Colorizer:
             seed: 0 to 2**31 - 1: which of the many plausible colourings.
             hints: colours that are known: an RGBA picture of the source's aspect, any size, opaque where its colour is
                 wanted. They are met, and a net that was trained with hints makes the rest go with them.
-            noise: a grey picture of the source's aspect, any size, in place of the seed's noise: grey levels become
-                quantiles of the normal distribution that the net was trained with, middle grey its mean.
+            noise: a grey picture of the source's aspect, any size: the first of the net's noise planes, the one that
+                its colours change most with; the others, of which document 003's net has none, stay the seed's, so
+                that seeds go on to differ. Grey levels become quantiles of the normal distribution that the net was
+                trained with, middle grey its mean; where the picture is transparent, the first plane is the seed's too.
+                Of its pixels one counts for each place of the plane, 8 x 8 pixels of a picture whose short side is 256.
             regions: (mask, seed) pairs: the noise of another seed where the mask is white. A mask is a grey picture of
                 the source's aspect, any size; its edges are softened.
 
@@ -136,7 +139,7 @@ class Colorizer:
         seeds = [_seed(seed) for seed in _listed(seeds)]
         by_hand = None
         if noise is not None:
-            by_hand, reference = _noise(noise, picture.size, size)
+            by_hand, reference = _noise(noise, picture.size, size, self.model.net.grid)
             pictures["noise"] = (reference,)
         layers = []
         for mask, other, reference in _regions(regions, picture.size):
@@ -158,7 +161,8 @@ class Colorizer:
                     features = self.model.encode(*(x.to(run.device, run.dtype) for x in given))
                 planes = self.model.noise(seed, size[1], size[0])
                 if by_hand is not None:
-                    planes = by_hand.expand_as(planes)
+                    levels, drawn = by_hand
+                    planes[:, :1] = torch.where(drawn, levels, planes[:, :1])
                 for mask, other in layers:
                     share = image.window(mask, size, (0, 0, *size))
                     # Square roots: the sum of the two then has the variance of either.
@@ -206,13 +210,18 @@ def _hints(source: object, picture: tuple[int, int], size: tuple[int, int]) -> t
     return known, recipe.reference(opened)
 
 
-def _noise(source: object, picture: tuple[int, int], size: tuple[int, int]) -> tuple[torch.Tensor, Reference]:
-    """(1, 1, h, w), standard normal where all grey levels are equally frequent; and how a recipe names it."""
+def _noise(
+    source: object, picture: tuple[int, int], size: tuple[int, int], place: int
+) -> tuple[tuple[torch.Tensor, torch.Tensor], Reference]:
+    """(h, w), standard normal where all grey levels are equally frequent, and where it is opaque, both alike within a
+    place of so many pixels; and how a recipe names it."""
     opened = image.open(source)
-    grey = opened.convert("L")
-    check_aspect("picture of noise", grey.size, picture)
-    levels = quantile(np.asarray(grey.resize(size, Image.Resampling.BOX)))
-    return torch.from_numpy(levels)[None, None], recipe.reference(opened)
+    check_aspect("picture of noise", opened.size, picture)
+    # One pixel for a place, the middle one: a mean would be almost the same of any two pictures that are noise.
+    pixels = np.asarray(opened.resize(size, Image.Resampling.NEAREST).convert("LA"))
+    rows, columns = (np.minimum(np.arange(n) // place * place + place // 2, n - 1) for n in pixels.shape[:2])
+    grey, opaque = np.moveaxis(pixels[rows][:, columns], -1, 0)
+    return (torch.from_numpy(quantile(grey)), torch.from_numpy(opaque >= 128)), recipe.reference(opened)
 
 
 def _regions(regions: object, size: tuple[int, int]) -> Iterator[tuple[torch.Tensor, object, Reference]]:
