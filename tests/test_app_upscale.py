@@ -17,7 +17,7 @@ import pytest
 import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from PIL import Image
+from PIL import Image, ImageCms
 
 import artcore
 from artcore import image as pictures
@@ -215,8 +215,17 @@ def test_old_clients_get_their_picture_in_the_format_it_came_in(url: str, photo:
     answer = httpx.post(f"{url}/{path}", json={"imagen": text(data)}, timeout=60)
     assert answer.status_code == 200 and list(answer.json()) == ["imagen_ampliada"]
     large = base64.b64decode(answer.json()["imagen_ampliada"])
-    assert large == pictures.encode(artcore.load("enhancenet.fidelity")(data), format)
+    assert large == pictures.encode(artcore.load("enhancenet.fidelity")(data), format, exif=True, icc=True)
     assert Image.open(io.BytesIO(large)).size == (164, 120)
+
+
+def test_old_clients_keep_exif_and_colour_profile(url: str, photo: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    with Image.open(photo) as picture:
+        picture.save(data := io.BytesIO(), "JPEG", exif=picture.getexif().tobytes(), icc_profile=profile)
+    answer = httpx.post(f"{url}/{CALLS[0]}", json={"imagen": text(data.getvalue())}, timeout=60)
+    large = Image.open(io.BytesIO(base64.b64decode(answer.json()["imagen_ampliada"])))
+    assert large.getexif()[0x0110] == "Camera obscura" and large.info["icc_profile"] == profile
 
 
 def test_a_gif_comes_back_as_a_png(url: str) -> None:
@@ -234,6 +243,8 @@ def test_mistakes_have_the_statuses_of_the_document(url: str, photo: Path, path:
         ({"image": text(photo.read_bytes())}, 402, "There is no imagen"),
         ({"imagen": text(b"not a picture")}, 400, "is not a picture that can be read"),
         ({"imagen": "#!"}, 400, "imagen is no base64"),
+        ({"imagen": ["a picture"]}, 400, "imagen is no text"),
+        ({"imagen": None}, 402, "There is no imagen"),
         ([], 400, "no JSON object"),
         ({"imagen": text(huge.getvalue())}, 400, "more than the limit of 100,000,000"),
     ):
