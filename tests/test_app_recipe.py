@@ -157,7 +157,7 @@ def test_upscale_colour_and_style_settings_return(drop: Callable, photo: Path, t
     task = load.mix({"enhancenet.fidelity": 0.75, "enhancenet.texture": 0.25})
     pictures.save(task(photo, scale=2, strength=0.5, consistent=False), tmp_path / "a.png")
     changes = drop(tmp_path / "a.png")
-    told = {"upscale-model": "fidelity", "upscale-scale": 2, "Strength": 0.5, "Fidelity to texture": 0.25}
+    told = {"upscale-model": "fidelity", "upscale-scale": 2, "Strength": 0.5, "Blend: fidelity → texture": 0.25}
     assert {name: changes[name] for name in told} == told and tab(changes) == "upscale"
     assert changes["Reducing it gives your picture back"] == "no"
 

@@ -154,14 +154,14 @@ def test_model_blend_scale_and_strength(visit: Callable, photo: Path) -> None:
     page.get_by_label("×2", exact=True).check()
     page.get_by_text("150 × 100 to 300 × 200").wait_for()
     set_slider(page, "Strength", 0.5)
-    set_slider(page, "Fidelity to texture", 0.25)
+    set_slider(page, "Blend: fidelity → texture", 0.25)
     settle(page)
     enlarge(page)
     page.get_by_text("Fidelity 75 % + Texture 25 %").wait_for()
     blended = load.mix({"enhancenet.fidelity": 0.75, "enhancenet.texture": 0.25})
     assert download(page) == ("harbour x2.png", pictures.encode(blended(photo, scale=2, strength=0.5)))
     page.get_by_label("Photo", exact=True).locator("visible=true").check()
-    page.get_by_label("number input for Fidelity to texture").wait_for(state="hidden")  # there is nothing to blend
+    page.get_by_label("number input for Blend: fidelity → texture").wait_for(state="hidden")  # nothing to blend
     page.locator("a[href$='cards/enhancenet.photo']").wait_for()
     set_slider(page, "Strength", 1)
     settle(page)

@@ -557,9 +557,7 @@ def build() -> sending.Port:
             say("that it ended at step {step} of {steps}", step=sum(told.ran), steps=options.steps)
         ] * stopped
 
-    return sending.Port(
-        photo, take, status, [made, recipe], sent, settle=settle, controls=[features, *knobs.values()]
-    )
+    return sending.Port(photo, take, status, [made, recipe], sent, settle=settle, controls=[features, *knobs.values()])
 
 
 def _endpoints() -> None:
