@@ -18,6 +18,7 @@ from artcore import image as pictures
 from artcore import load
 from artcore.models.enhancenet import EnhanceNet
 from artcore.studio import shared
+from artcore.studio import upscale as tab
 from artcore.tasks import upscale as task
 from tests.hub_server import serve, write_catalog
 from tests.test_browser import (  # noqa: F401
@@ -146,6 +147,19 @@ def test_details_one_for_one_where_somebody_points(visit: Callable, photo: Path)
         until(page, "upscale-bicubic", upscaler(photo, box=part, strength=0))
     shown = page.locator("#upscale-detail img").evaluate("e => getComputedStyle(e).objectFit")
     assert shown == "none"  # one pixel for one
+
+
+def test_a_large_result_is_compared_around_the_detail(
+    visit: Callable, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "PREVIEW", 300)
+    monkeypatch.setattr(tab, "COMPARED", (200, 120))
+    page = visit()
+    upload(page, photo)
+    enlarge(page)
+    page.get_by_text("shown is the part around the detail").wait_for()
+    sizes = page.locator("#upscale-result img").evaluate_all("all => all.map(e => [e.naturalWidth, e.naturalHeight])")
+    assert [200, 120] in sizes and [600, 400] not in sizes
 
 
 def test_model_blend_scale_and_strength(visit: Callable, photo: Path) -> None:
