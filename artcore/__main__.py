@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import math
 import shlex
 import signal
 import sys
@@ -285,7 +286,7 @@ def _upscale_flags(parser: argparse.ArgumentParser) -> None:
         "--model", default="fidelity", help="fidelity, texture, photo, a checkpoint folder or Hub repository"
     )
     parser.add_argument("--revision", help="branch, tag or commit of --model on the Hub")
-    parser.add_argument("--texture", type=float, default=0.0, help="0 to 1: how much of texture is blended into it")
+    parser.add_argument("--texture", type=float, default=0.0, help="0 to 1: how much of it is blended into fidelity")
     parser.add_argument("--scale", type=int, default=4, help="2, 3 or 4 (default)")
     parser.add_argument("--strength", type=float, default=1.0, help="0 is bicubic interpolation, 1 the net")
     parser.add_argument(
@@ -305,6 +306,8 @@ def _enlarging(args: argparse.Namespace) -> tuple[Callable, dict]:
         raise LoadError(f"--texture is {args.texture:g}; give a number from 0 to 1.")
     if args.texture and args.revision:
         raise LoadError("--texture blends what the catalog has, without --revision: leave one of them out.")
+    if args.texture and args.model in known and args.model not in ("fidelity", "texture"):
+        raise LoadError(f"--texture is blended into fidelity, and --model is {args.model}: leave one of them out.")
     if args.texture and args.model != "texture":
         task = mix({source: 1 - args.texture, kind("upscaler", "texture"): args.texture})
     else:
@@ -315,14 +318,24 @@ def _enlarging(args: argparse.Namespace) -> tuple[Callable, dict]:
 
 
 def _upscaler(args: argparse.Namespace) -> tuple[Callable, list]:
+    from tqdm import tqdm
+
     task, options = _enlarging(args)
 
     def enlarge(path: Path) -> object:
-        (*_, last) = task.run(path, **options)
-        print(f"{path}: reduced again, the result is {last.error:.1f} dB from it")
-        return last.image
+        with tqdm(unit="tile", desc=path.name, leave=False, disable=None) as bar:
+            for snapshot in task.run(path, **options):
+                bar.total = snapshot.total
+                bar.update(snapshot.done - bar.n)
+        print(f"{path}: reduced again, the result is {_exactly(snapshot.error, 'it')}")
+        return snapshot.image
 
     return enlarge, [task.model]
+
+
+def _exactly(error: float, what: str) -> str:
+    """How near an enlargement comes to what was enlarged, once it is reduced again."""
+    return f"{error:.1f} dB from {what}" if math.isfinite(error) else f"exactly {what}"
 
 
 # Tasks that a chain is made of, by name: a function that adds a task's own flags to a parser, and one that makes of the
@@ -362,10 +375,13 @@ def _chainer(args: argparse.Namespace) -> tuple[Callable, list]:
     chain = Chain(made)
 
     def link(path: Path) -> object:
-        bar_format = "{desc} {percentage:3.0f} % {bar}"
+        bar_format, error = "{desc} {percentage:3.0f} % {bar}", None
         with tqdm(total=1.0, desc=path.name, bar_format=bar_format, leave=False, disable=None) as bar:
             for snapshot in chain.run(path):
                 bar.update(snapshot.done - bar.n)
+                error = error if snapshot.error is None else snapshot.error
+        if error is not None:
+            print(f"{path}: reduced again, the enlargement is {_exactly(error, 'what was enlarged')}")
         return snapshot.image
 
     return link, [model for task, options in made for model in _models(task, options)]

@@ -136,7 +136,7 @@ def open_grey16(source: object, *, max_pixels: int | None = None) -> tuple[Image
 
 def _open(source: object, max_pixels: int | None, convert: Callable[[Image.Image, Image.Image], Opened]) -> Opened:
     """What ``convert`` makes of the decoded picture, and of the one that still knows its file's tags and hash."""
-    limit = _limit(max_pixels)
+    limit = pixel_limit(max_pixels)
     if isinstance(source, Image.Image):
         name = "The picture"
         _check_size(source.size, limit, name)
@@ -152,7 +152,9 @@ def _open(source: object, max_pixels: int | None, convert: Callable[[Image.Image
             stream.close()
 
 
-def _limit(max_pixels: int | None) -> int:
+def pixel_limit(max_pixels: int | None = None) -> int:
+    """How many pixels a picture may have: `max_pixels`, else the environment's ARTCORE_MAX_PIXELS, else 64 million.
+    Raises ImageError for a limit that is none."""
     text = os.environ.get("ARTCORE_MAX_PIXELS") if max_pixels is None else max_pixels
     if text is None or text == "":
         return MAX_PIXELS

@@ -205,6 +205,11 @@ def mix(shares: Mapping[str, float]) -> Callable:
         if task is not wanted[0]:
             raise LoadError(f"{name} is no {what}, as {first} is; mix {what}s only.")
         if shape != wanted[1]:
+            one, other = ((kind, config | {"consistent": None}) for kind, config in (shape, wanted[1]))
+            if one == other:
+                raise LoadError(
+                    f"Of {first} and {name} one is held to its input and one mends it; mix {what}s that do alike."
+                )
             raise LoadError(f"{name} is a net of another shape than {first}; mix {what}s of one method and size.")
         for key, value in model.state_dict().items():
             if value.is_floating_point():  # a counter keeps the last net's

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from PIL import Image
 import artcore
 from artcore import image as pictures
 from artcore.load import mix
-from artcore.studio import shared
+from artcore.studio import hub, shared
 from artcore.studio.chain import Order, _is_grey
 from artcore.tasks.chain import Chain, ChainError
 from artcore.tasks.colorize import Adjustments
@@ -75,16 +76,16 @@ def test_the_chain_is_the_librarys_and_streams_how_far_it_is(connect: Callable[[
         {"task": "upscale", "scale": 2, "texture": 0.5},
     ]
     enlarging = mix({"enhancenet.fidelity": 0.5, "enhancenet.texture": 0.5})
-    expected = Chain([
+    (*_, last) = Chain([
         (artcore.load("colorunet.general"), {"seed": 7, "adjustments": Adjustments(saturation=1.5)}),
         (artcore.load("stylenet.monet"), {"strength": 0.8}),
         (enlarging, {"scale": 2}),
-    ])(photo)  # fmt: skip
+    ]).run(photo)  # fmt: skip
     job = connect().submit(handle_file(photo), steps, api_name="/chain")
     path, progress = job.result(timeout=120)
-    assert Path(path).read_bytes() == pictures.encode(expected)
+    assert Path(path).read_bytes() == pictures.encode(last.image)
     assert Path(path).name == "photo colourise paint enlarge.png"
-    assert progress == {"step": 3, "steps": 3, "done": 1}
+    assert progress == {"step": 3, "steps": 3, "done": 1, "consistency_db": last.error}
     told = [made[1]["done"] for made in job.outputs()]
     assert told == sorted(told) and told[0] < told[-1] == 1
 
@@ -92,13 +93,14 @@ def test_the_chain_is_the_librarys_and_streams_how_far_it_is(connect: Callable[[
 def test_any_order_and_subset_as_json_or_its_text(connect: Callable[[], Client], photo: Path) -> None:
     client = connect()
     painter, upscaler = artcore.load("stylenet.vangogh"), artcore.load("enhancenet.fidelity")
-    for steps, expected in (
-        ([{"task": "upscale"}, {"task": "paint"}], Chain([(upscaler, {}), (painter, {})])(photo)),
-        ('[{"task": "paint", "seed": 3}]', Chain([(painter, {"seed": 3})])(photo)),
+    for steps, expected, enlarged in (
+        ([{"task": "upscale"}, {"task": "paint"}], Chain([(upscaler, {}), (painter, {})])(photo), True),
+        ('[{"task": "paint", "seed": 3}]', Chain([(painter, {"seed": 3})])(photo), False),
     ):
-        path, _ = client.predict(handle_file(photo), steps, format="webp", keep_metadata=True, api_name="/chain")
+        path, progress = client.predict(handle_file(photo), steps, format="webp", keep_metadata=True, api_name="/chain")
         assert Path(path).read_bytes() == pictures.encode(expected, "WEBP", exif=True, icc=True)
         assert Image.open(path).getexif()[0x0110] == "Camera obscura"
+        assert ("consistency_db" in progress) is enlarged
 
 
 @pytest.mark.parametrize(
@@ -142,6 +144,32 @@ def test_it_is_there_where_something_can_go_before_or_behind_a_painting(
     monkeypatch.setenv("ARTCORE_WEIGHTS", str(write_catalog(tmp_path / "without")))
     with serve() as address:
         assert "/chain" not in httpx.get(f"{address}/gradio_api/info").json()["named_endpoints"]
+
+
+def test_a_grey_picture_is_coloured_first_unless_somebody_has_chosen(weights: Path, tmp_path: Path) -> None:
+    page = hub.build()
+    known = {getattr(block, "elem_id", None): block for block in page.blocks.values()}
+    photo_, *slots = (known[f"chain-{name}"] for name in ("photo", "step-1", "step-2", "step-3"))
+    look = next(e for e in page.fns.values() if photo_ in e.inputs and {slots[0]} == {*e.outputs} & {*slots})
+    chosen = next(c for c in look.inputs if isinstance(c, gr.State))
+    colours = np.random.default_rng(1).integers(60, 196, (30, 41, 3), dtype=np.uint8)
+    Image.fromarray(colours).save(tmp_path / "colour.png")
+    Image.fromarray(colours).convert("L").save(tmp_path / "grey.png")
+
+    def first(name: str, *steps: str, touched: bool = False) -> str:
+        given = {c: getattr(c, "value", None) for c in look.inputs} | dict(zip(slots, steps, strict=True))
+        (*_, last) = look.fn(given | {photo_: str(tmp_path / f"{name}.png"), chosen: touched})
+        return last.get(slots[0], steps[0])
+
+    assert first("grey", "", "paint", "upscale") == "colorize"
+    assert first("colour", "colorize", "paint", "upscale") == ""
+    assert first("grey", "", "upscale", "colorize") == ""  # it is coloured later
+    assert first("colour", "colorize", "paint", "", touched=True) == "colorize"
+    assert first("grey", "", "paint", "", touched=True) == ""
+    # By hand, or by a recipe: the State is set by the slot's own event, and among what a recipe may set.
+    assert any(e.outputs == [chosen] and (slots[0]._id, "input") in e.targets for e in page.fns.values())
+    drop = known["recipe-slot"]
+    assert any(drop in e.inputs and chosen in e.outputs for e in page.fns.values())
 
 
 def test_orders_name_themselves_and_grey_is_recognised(weights: Path) -> None:

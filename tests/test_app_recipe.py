@@ -141,11 +141,23 @@ def test_painter_settings_return(drop: Callable, photo: Path, tmp_path: Path) ->
     assert "It was made of the picture that is here." in said(drop(tmp_path / "a.jpg", str(photo)))
 
 
+def test_a_result_may_be_larger_than_an_upload(
+    drop: Callable, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures.save(load.load("enhancenet.fidelity")(photo), tmp_path / "a.png")
+    monkeypatch.setattr(shared, "MOST_BYTES", 100)
+    assert tab(drop(tmp_path / "a.png")) == "upscale"
+    own = shared.store((tmp_path / "a.png").read_bytes(), "a.png")  # as "Send to" hands it on
+    assert shared.weighed(own) == own
+    with pytest.raises(gr.Error, match="larger than 50 MB"):
+        shared.weighed(str(tmp_path / "a.png"))
+
+
 def test_upscale_colour_and_style_settings_return(drop: Callable, photo: Path, tmp_path: Path) -> None:
     task = load.mix({"enhancenet.fidelity": 0.75, "enhancenet.texture": 0.25})
     pictures.save(task(photo, scale=2, strength=0.5, consistent=False), tmp_path / "a.png")
     changes = drop(tmp_path / "a.png")
-    told = {"upscale-model": "fidelity", "upscale-scale": 2, "Strength": 0.5, "Fidelity to texture": 0.25}
+    told = {"upscale-model": "fidelity", "upscale-scale": 2, "Strength": 0.5, "Blend: fidelity → texture": 0.25}
     assert {name: changes[name] for name in told} == told and tab(changes) == "upscale"
     assert changes["Reducing it gives your picture back"] == "no"
 

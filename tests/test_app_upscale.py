@@ -17,14 +17,14 @@ import pytest
 import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from PIL import Image
+from PIL import Image, ImageCms
 
 import artcore
 from artcore import image as pictures
 from artcore.load import mix
 from artcore.models.enhancenet import EnhanceNet
 from artcore.studio import shared
-from artcore.studio.upscale import Order, _around, _busiest
+from artcore.studio.upscale import DETAIL, Order, _around, _busiest, _compared
 from artcore.tasks import upscale as task
 from tests.hub_server import serve, write_catalog
 from tests.upscale_net import add_upscalers
@@ -148,7 +148,8 @@ def test_what_makes_no_sense_is_a_sentence(connect: Callable[[], Client], photo:
     assert "There is no photo yet" in refuse(client, None)
     for given, sentence in (
         ({"model": "sharp"}, "There is no upscaler 'sharp'; choose from fidelity, texture, photo"),
-        ({"model": "photo", "texture": 0.5}, "is a net of another shape than"),
+        ({"model": "photo", "texture": 0.5}, "texture is blended into fidelity alone, and the model is photo"),
+        ({"model": "photo", "texture": 1}, "texture is blended into fidelity alone, and the model is photo"),
         ({"scale": 5}, "give 2, 3 or 4"),
         ({"scale": 2.5}, "give 2, 3 or 4"),
         ({"strength": 1.5}, "strength is 1.5; give a number from 0 (bicubic) to 1"),
@@ -215,8 +216,17 @@ def test_old_clients_get_their_picture_in_the_format_it_came_in(url: str, photo:
     answer = httpx.post(f"{url}/{path}", json={"imagen": text(data)}, timeout=60)
     assert answer.status_code == 200 and list(answer.json()) == ["imagen_ampliada"]
     large = base64.b64decode(answer.json()["imagen_ampliada"])
-    assert large == pictures.encode(artcore.load("enhancenet.fidelity")(data), format)
+    assert large == pictures.encode(artcore.load("enhancenet.fidelity")(data), format, exif=True, icc=True)
     assert Image.open(io.BytesIO(large)).size == (164, 120)
+
+
+def test_old_clients_keep_exif_and_colour_profile(url: str, photo: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    with Image.open(photo) as picture:
+        picture.save(data := io.BytesIO(), "JPEG", exif=picture.getexif().tobytes(), icc_profile=profile)
+    answer = httpx.post(f"{url}/{CALLS[0]}", json={"imagen": text(data.getvalue())}, timeout=60)
+    large = Image.open(io.BytesIO(base64.b64decode(answer.json()["imagen_ampliada"])))
+    assert large.getexif()[0x0110] == "Camera obscura" and large.info["icc_profile"] == profile
 
 
 def test_a_gif_comes_back_as_a_png(url: str) -> None:
@@ -234,6 +244,8 @@ def test_mistakes_have_the_statuses_of_the_document(url: str, photo: Path, path:
         ({"image": text(photo.read_bytes())}, 402, "There is no imagen"),
         ({"imagen": text(b"not a picture")}, 400, "is not a picture that can be read"),
         ({"imagen": "#!"}, 400, "imagen is no base64"),
+        ({"imagen": ["a picture"]}, 400, "imagen is no text"),
+        ({"imagen": None}, 402, "There is no imagen"),
         ([], 400, "no JSON object"),
         ({"imagen": text(huge.getvalue())}, 400, "more than the limit of 100,000,000"),
     ):
@@ -263,15 +275,30 @@ def test_orders_predict_and_name_themselves(weights: Path) -> None:
     assert Order("a.png", strength=0).seconds((1600, 1200)) < order.seconds((1600, 1200))
 
 
+def test_a_large_result_is_compared_in_part_one_for_one(
+    weights: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, picture = Order(str(photo)), pictures.open(photo)
+    large, plain = order.task(picture), order.task(picture, strength=0)
+    before, after = _compared(order, picture, large, (38, 3))
+    assert (before.tobytes(), after.tobytes()) == (plain.tobytes(), large.tobytes())
+    monkeypatch.setattr(shared, "PREVIEW", 100)
+    monkeypatch.setattr("artcore.studio.upscale.COMPARED", (64, 40))
+    before, after = _compared(order, picture, large, (38, 3))
+    part = (100, 0, 164, 40)  # around the place, within the picture
+    assert (before.tobytes(), after.tobytes()) == (plain.crop(part).tobytes(), large.crop(part).tobytes())
+    assert before.tobytes() != after.tobytes()
+
+
 def test_the_first_detail_is_where_something_is_to_be_seen() -> None:
     calm = Image.linear_gradient("L").resize((400, 300)).convert("RGB")
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     calm.paste(Image.fromarray(noise), (300, 60))
     x, y = _busiest(calm)
     assert 295 < x < 345 and 55 < y < 105
-    assert _around((x, y), calm.size, 4) == (x - 45, y - 30, x + 46, y + 30)
+    assert _around((x, y), calm.size, 4, DETAIL) == (x - 45, y - 30, x + 46, y + 30)
     for spot in ((0, 0), (399, 299)):
-        left, top, right, bottom = _around(spot, calm.size, 2)
+        left, top, right, bottom = _around(spot, calm.size, 2, DETAIL)
         assert 0 <= left < right <= 400 and 0 <= top < bottom <= 300 and (right - left, bottom - top) == (182, 120)
-    assert _around((3, 3), (8, 6), 4) == (0, 0, 8, 6)
+    assert _around((3, 3), (8, 6), 4, DETAIL) == (0, 0, 8, 6)
     assert json.dumps(_busiest(Image.new("RGB", (1, 1))))  # whole numbers that a page can keep

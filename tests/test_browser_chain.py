@@ -16,6 +16,7 @@ from PIL import Image
 
 import artcore
 from artcore import image as pictures
+from artcore import recipe
 from artcore.studio import shared
 from artcore.tasks.chain import Chain, Snapshot
 from tests.hub_server import serve, write_catalog
@@ -165,7 +166,10 @@ def test_a_bad_picture_is_a_sentence_and_a_run_can_be_stopped(
     assert page.locator("#chain-bar progress").get_attribute("value") == "1.000"
 
 
-def test_results_go_from_tab_to_tab_with_all_that_came_with_them(visit: Callable, photo: Path) -> None:
+def test_results_go_from_tab_to_tab_with_all_that_came_with_them(
+    visit: Callable, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "MOST_BYTES", photo.stat().st_size)  # of uploads: what is enlarged has more
     page = visit("Painter")
     upload(page, "painter", photo)
     run(page, "painter")
@@ -190,6 +194,7 @@ def test_results_go_from_tab_to_tab_with_all_that_came_with_them(visit: Callable
     choose(page, "chain-step-2", "–")
     settle(page)
     run(page, "chain")
+    monkeypatch.undo()  # the painting that stands there has more, too
     choose(page, "chain-send", "Send to Style")
     page.locator("#style-go").wait_for()
     page.get_by_text("Painting takes about").wait_for()
@@ -215,7 +220,11 @@ def test_a_style_transfer_is_sent_too(visit: Callable, photo: Path) -> None:
     choose(page, "style-send", "Send to Painter")
     page.locator("#painter-go").wait_for()
     page.get_by_text("takes about").locator("visible=true").wait_for()
-    assert uploaded(page, "painter-photo") == data
+    data_sent = uploaded(page, "painter-photo")
+    assert Image.open(io.BytesIO(data_sent)).tobytes() == Image.open(io.BytesIO(data)).tobytes()
+    exif = [Image.open(io.BytesIO(d)).getexif().get(0x0110) for d in (data_sent, data)]
+    assert exif == ["Camera obscura", None]
+    assert recipe.read(data_sent).task == recipe.read(data).task == "style"
 
 
 @pytest.mark.parametrize("tab", ["Chain", "Upscale", "Painter"])

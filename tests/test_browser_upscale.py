@@ -18,6 +18,7 @@ from artcore import image as pictures
 from artcore import load
 from artcore.models.enhancenet import EnhanceNet
 from artcore.studio import shared
+from artcore.studio import upscale as tab
 from artcore.tasks import upscale as task
 from tests.hub_server import serve, write_catalog
 from tests.test_browser import (  # noqa: F401
@@ -148,20 +149,33 @@ def test_details_one_for_one_where_somebody_points(visit: Callable, photo: Path)
     assert shown == "none"  # one pixel for one
 
 
+def test_a_large_result_is_compared_around_the_detail(
+    visit: Callable, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "PREVIEW", 300)
+    monkeypatch.setattr(tab, "COMPARED", (200, 120))
+    page = visit()
+    upload(page, photo)
+    enlarge(page)
+    page.get_by_text("shown is the part around the detail").wait_for()
+    sizes = page.locator("#upscale-result img").evaluate_all("all => all.map(e => [e.naturalWidth, e.naturalHeight])")
+    assert [200, 120] in sizes and [600, 400] not in sizes
+
+
 def test_model_blend_scale_and_strength(visit: Callable, photo: Path) -> None:
     page = visit()
     upload(page, photo)
     page.get_by_label("×2", exact=True).check()
     page.get_by_text("150 × 100 to 300 × 200").wait_for()
     set_slider(page, "Strength", 0.5)
-    set_slider(page, "Fidelity to texture", 0.25)
+    set_slider(page, "Blend: fidelity → texture", 0.25)
     settle(page)
     enlarge(page)
     page.get_by_text("Fidelity 75 % + Texture 25 %").wait_for()
     blended = load.mix({"enhancenet.fidelity": 0.75, "enhancenet.texture": 0.25})
     assert download(page) == ("harbour x2.png", pictures.encode(blended(photo, scale=2, strength=0.5)))
     page.get_by_label("Photo", exact=True).locator("visible=true").check()
-    page.get_by_label("number input for Fidelity to texture").wait_for(state="hidden")  # there is nothing to blend
+    page.get_by_label("number input for Blend: fidelity → texture").wait_for(state="hidden")  # nothing to blend
     page.locator("a[href$='cards/enhancenet.photo']").wait_for()
     set_slider(page, "Strength", 1)
     settle(page)

@@ -62,6 +62,9 @@ def data(tmp_path):
         "| sr | 42 | 1 | a/b (42) | non-commercial research |\n"
         "| photos (land_*) | 17 | 1 | c/d (17) | research use only |\n"
         "| photos_extra | 7 | 1 | e/f (7) | CC BY 2.0 |\n"
+        "| elsewhere (art_*) | 9 | 1 | g/h (9) | MIT |\n"
+        "| elsewhere (zoo_*) | 8 | 1 | i/j (8) | MIT |\n"
+        "| colour | 99 | 1 | k/l (99) | unknown |\n"
     )
     return root
 
@@ -72,6 +75,7 @@ def make_run(folder, seed: int = 0, consistent: bool = True, **changes):
     config = {"pictures": ["/here/sr"], "more": ["/here/photos"], "size": 64, "features": "weights/encoder"}
     config |= {"perceptual_weight": 0.0, "texture_weight": 0.0} | changes
     record = {"trainer": "train_enhancenet", "step": 40, "minutes": 12.5, "pictures": 39, "config": config}
+    record |= {"more": 17, "more_from": {"elsewhere/art_*": 9, "colour/flower_*": 5}}
     (folder / "training.json").write_text(json.dumps(record))
     return folder
 
@@ -193,13 +197,18 @@ def test_an_upscaler_is_installed_with_its_card_and_shown_beside_its_like(weight
         "19 pictures bsd200_* to train on, 2 held back; 20 pictures yang91_* to train on, 1 held back",
         "| sr | 42 | a/b (42) | non-commercial research |",
         "| photos (land_*) | 17 |",  # what was taken besides
+        "| elsewhere (art_*) | 9 |",
+        "| colour | 99 |",
+        "| pictures besides | 17: 9 of `elsewhere/art_*`, 5 of `colour/flower_*` |",
+        "The net is an `EnhanceNet`",
+        "enlarged like\n  everything else (enhancenet.photo",
         "reduces to its input",
         "## Notes\n\nTrained in an hour.",
         "LR-consistency PSNR, dB",
         entry.sha256,
     ):
         assert part in card, part
-    assert "/here" not in card and "e/f" not in card and "Tiny ImageNet" not in card
+    assert "/here" not in card and "e/f" not in card and "i/j" not in card and "Tiny ImageNet" not in card
     assert cards.disagreements(cards.read_examples(card), upscale.examples(load.load("enhancenet.fidelity"), "")) == []
     with Image.open(entry.path / cards.THUMBNAIL) as small:
         assert small.size == (256, 256)
@@ -215,6 +224,7 @@ def test_an_upscaler_is_installed_with_its_card_and_shown_beside_its_like(weight
     card = (weights / "enhancenet.texture" / cards.CARD).read_text()
     assert "without back-projection" in card and "not held to" in card and "Tiny ImageNet" in card
     assert "| photos_extra | 7 |" in card
+    assert "takes such marks away" in card and "enlarged like" not in card
 
 
 def test_an_upscaler_has_a_name_of_its_kind_and_a_size_of_its_own(weights, tmp_path, monkeypatch):

@@ -141,6 +141,15 @@ def test_sizes_are_refused_before_any_work(tasks, monkeypatch):
         Chain([paint])(b"not a picture")
 
 
+def test_the_limit_between_steps_is_that_of_pictures_that_come_in(tasks, monkeypatch):
+    chain = Chain([(tasks["upscale"], {}), (tasks["paint"], {})])
+    monkeypatch.setenv("ARTCORE_MAX_PIXELS", "90000000")
+    assert chain.seconds(2600, 2000) > 0
+    monkeypatch.setenv("ARTCORE_MAX_PIXELS", "1000")
+    with pytest.raises(ChainError, match="Step 2 would get 80 x 80 pixels, more than the limit of 1,000"):
+        chain.seconds(20, 20)
+
+
 def test_a_chain_can_be_left_at_any_moment(tasks):
     chain = Chain([(tasks[name], KEYWORDS[name]) for name in KEYWORDS])
     count = len(list(chain.run(photo())))

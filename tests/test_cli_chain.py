@@ -34,7 +34,9 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def test_steps_in_any_order_with_the_options_of_their_commands(weights: Path, photos: Path, tmp_path: Path) -> None:
+def test_steps_in_any_order_with_the_options_of_their_commands(
+    weights: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     photo, out, mask = photos / "a.png", tmp_path / "o.png", tmp_path / "mask.png"
     Image.new("L", (32, 24), 255).save(mask)
     colorizer, painter, upscaler = (load(n) for n in ("colorunet.general", "stylenet.vangogh", "enhancenet.fidelity"))
@@ -49,7 +51,14 @@ def test_steps_in_any_order_with_the_options_of_their_commands(weights: Path, ph
         (["--step", "upscale --texture 0.5 --no-consistent"], [(half, {"consistent": False})]),
     ):  # fmt: skip
         assert main(["chain", str(photo), str(out), *flags]) == 0
-        assert out.read_bytes() == image.encode(Chain(steps)(photo)), flags
+        made = list(Chain(steps).run(photo))
+        assert out.read_bytes() == image.encode(made[-1].image), flags
+        error = next((snapshot.error for snapshot in made if snapshot.error is not None), None)
+        told = capsys.readouterr().out
+        if error is None:
+            assert "reduced again" not in told
+        else:
+            assert f"a.png: reduced again, the enlargement is {error:.1f} dB from what was enlarged" in told
 
 
 def test_folders_as_a_batch(weights: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

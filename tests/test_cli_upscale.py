@@ -57,6 +57,12 @@ def test_one_picture_equals_the_library_bit_for_bit_and_the_error_is_said(
         assert f"a.png: reduced again, the result is {last.error:.1f} dB from it" in capsys.readouterr().out
 
 
+def test_what_comes_back_exactly_is_said_so(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    Image.new("RGBA", (9, 9)).save(tmp_path / "nothing.png")
+    assert main(["upscale", str(tmp_path / "nothing.png"), str(tmp_path / "o.png")]) == 0
+    assert "nothing.png: reduced again, the result is exactly it" in capsys.readouterr().out
+
+
 def test_folders_one_by_one_and_as_a_batch(
     weights: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -82,7 +88,9 @@ def test_folders_one_by_one_and_as_a_batch(
         (["--texture", "1.5"], 2, "--texture is 1.5; give a number from 0 to 1"),
         (["--texture", "nan"], 2, "--texture is nan; give a number from 0 to 1"),
         (["--texture", "0.5", "--revision", "main"], 2, "leave one of them out"),
-        (["--texture", "0.5", "--model", "photo"], 2, "is a net of another shape than"),
+        (["--texture", "0.5", "--model", "photo"], 2, "blended into fidelity, and --model is photo: leave one"),
+        (["--texture", "1", "--model", "photo"], 2, "blended into fidelity, and --model is photo: leave one"),
+        (["--texture", "0.5", "--model", "{weights}/enhancenet.photo"], 2, "one is held to its input and one mends it"),
         (["--scale", "5"], 1, "scale is 5; give 2, 3 or 4"),
         (["--strength", "2"], 1, "strength is 2.0; give a number from 0"),
     ],

@@ -142,7 +142,7 @@ def test_formats_and_16_bits(client):
         (b"[" * 100_000, 400, "The body is no JSON"),
         (b"[]", 400, "no JSON object"),
         (b"{}", 400, "There is no image"),
-        (b'{"image": 5}', 400, "There is no image"),
+        (b'{"image": 5}', 400, "image is no text"),
         (b'{"image": "#"}', 400, "image is no base64"),
         (b'{"image": "aGVsbG8="}', 400, "is not a picture that can be read"),
         ({"model": "vangogh"}, 404, "There is no model 'vangogh': choose from general, flowers"),

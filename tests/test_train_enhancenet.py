@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -16,11 +17,12 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-from artcore import perceptual
+from artcore import image, perceptual
+from artcore.cards import upscale
 from artcore.models.encoder import ArtEncoder
 from artcore.models.enhancenet import EnhanceNet, enlarge, reduce
 from training import loop, train_enhancenet
-from training.data import DataError, Pictures, find_pictures
+from training.data import DataError, Pictures, find_pictures, origins
 from training.pairs import MARGIN, batch, blur, crop, jpeg, photo
 from training.train_enhancenet import (
     PRESETS,
@@ -219,6 +221,7 @@ def test_full_circle_through_texture_and_photo_from_one_fidelity_net(data):
     assert (run / "samples" / "step_000004.png").is_file() and any((run / "logs").rglob("events*"))
     record = json.loads((run / "training.json").read_text())
     assert (record["step"], record["pictures"], record["more"], record["held_back"]) == (4, 6, 3, 2)
+    assert record["more_from"] == {"jpegs": 3} and record["config"]["expansion"] == 4
     assert record["psnr_y"] > 5 and record["bicubic"] > 10 and record["consistency"] > 5
     assert {t.dtype for t in weights(fidelity).values()} == {torch.float16}
     config = json.loads((fidelity / "config.json").read_text())
@@ -226,10 +229,13 @@ def test_full_circle_through_texture_and_photo_from_one_fidelity_net(data):
 
     tuned = {}
     for preset in ("texture", "photo"):
-        argv = arguments(data, "--preset", preset, out=preset, init=fidelity)
+        argv = arguments(data, "--preset", preset, out=preset, init=fidelity, channels=9, blocks=9)
         tuned[preset] = main(argv)
         record = json.loads((tuned[preset].parent / "training.json").read_text())
-        assert record["config"]["adversarial_weight"] > 0 and record["config"]["texture_weight"] > 0
+        told = record["config"]
+        assert (told["adversarial_weight"] > 0) == (told["texture_weight"] > 0) == (preset == "texture")
+        # Of the net that it is, whatever was asked for.
+        assert (told["channels"], told["blocks"], told["expansion"]) == (4, 1, 0)
     assert json.loads((tuned["photo"] / "config.json").read_text())["consistent"] is False
     ours, theirs = weights(fidelity), weights(tuned["texture"])
     assert ours.keys() == theirs.keys() and any(not torch.equal(ours[k], theirs[k]) for k in ours)
@@ -238,8 +244,8 @@ def test_full_circle_through_texture_and_photo_from_one_fidelity_net(data):
 
 @pytest.mark.parametrize("preset", ["fidelity", "texture", "photo"])
 def test_a_resumed_run_equals_an_uninterrupted_one(data, monkeypatch, preset):
-    whole = weights(main(arguments(data, "--preset", preset, out="whole")))
-    argv = arguments(data, "--preset", preset, out="parts")
+    whole = weights(main(arguments(data, "--preset", preset, "--scratch", out="whole")))
+    argv = arguments(data, "--preset", preset, "--scratch", out="parts")
     saved = loop.checkpoint
 
     def stop(accelerator, out):
@@ -272,6 +278,23 @@ def test_the_figures_are_those_of_the_net(data):
     assert found["psnr_y"] == found["bicubic"]
 
 
+def test_photo_is_judged_on_what_it_is_for_and_consistency_is_that_of_the_cards(data):
+    net = EnhanceNet(4, 1).eval()
+    held = Pictures(find_pictures(str(data / "sr"))[:2], 10**9)
+    clean, worn = (evaluate(net, held, torch.device("cpu"), kind) for kind in ("none", "photo"))
+    assert worn["bicubic"] < clean["bicubic"] - 0.5
+    assert worn == evaluate(net, held, torch.device("cpu"), "photo")
+
+    class Task:
+        def __call__(self, small, consistent):
+            with torch.no_grad():
+                return image.to_pil(net(image.to_tensor(small)).clamp(0, 1))
+
+    told = upscale.score(Task(), held.files)
+    assert clean["psnr_y"] == pytest.approx(told["PSNR, dB"]["the net alone"], abs=1e-3)
+    assert clean["consistency"] == pytest.approx(told["LR-consistency PSNR, dB"]["the net alone"], abs=1e-3)
+
+
 @pytest.mark.parametrize("loss", ["l2", "charbonnier"])
 def test_the_published_layers_train_with_either_loss(data, loss):
     argv = arguments(data, "--preset", "paper", pixel_loss=loss, steps=1)
@@ -282,11 +305,44 @@ def test_the_published_layers_train_with_either_loss(data, loss):
     assert (config["channels"], config["blocks"], config["upsample"]) == (64, 10, "nearest")
 
 
-def test_the_presets_are_settings_of_the_trainer():
-    fidelity, texture, photo_ = (loop.parse(Config, ["--preset", p], PRESETS) for p in ("fidelity", "texture", "photo"))
-    assert not any((fidelity.perceptual_weight, fidelity.texture_weight, fidelity.adversarial_weight))
-    assert texture.texture_patch == 16 and texture.consistency_weight > 0 and texture.degrade == "none"
-    assert photo_.degrade == "photo" and photo_.consistency_weight == 0
+@pytest.mark.parametrize("preset", ["fidelity", "texture", "photo"])
+def test_the_presets_make_what_ships(preset):
+    """All that its card tells but for what says where and how often; steps and shape of the net among it."""
+    folder = ROOT / "weights" / f"enhancenet.{preset}"
+    card = (folder / "README.md").read_text()
+    told = json.loads(re.search(r"```json\n(.*?)```", card, re.DOTALL)[1])
+    if preset == "fidelity" and "| fine-tuned from |" in card:
+        told = {}  # it went on from what the preset had made, and the card tells of that
+    init = [] if preset == "fidelity" else ["--init", "weights/enhancenet.fidelity"]
+    made = loop.parse(Config, ["--preset", preset, *init], PRESETS)
+    for name, value in told.items():
+        if name.endswith("_every") or name in ("mixed_precision", "expansion"):
+            continue
+        now = getattr(made, name)
+        assert (list(now) if isinstance(now, tuple) else now) == value, name
+    shape = json.loads((folder / "config.json").read_text())
+    assert (made.channels, made.blocks, made.upsample) == (shape["channels"], shape["blocks"], shape["upsample"])
+    net = EnhanceNet()
+    assert (net.head.out_channels, len(net.trunk)) == (made.channels, made.blocks)
+
+
+@pytest.mark.parametrize("preset", ["texture", "photo"])
+def test_what_is_fine_tuned_is_told_so_unless_nothing_is_meant(preset):
+    with pytest.raises(loop.ConfigError, match="give --init weights/enhancenet.fidelity, or --scratch"):
+        loop.parse(Config, ["--preset", preset], PRESETS)
+    assert loop.parse(Config, ["--preset", preset, "--scratch"], PRESETS).scratch
+    assert loop.parse(Config, ["--preset", preset, "--init", "a/b"], PRESETS).init == "a/b"
+
+
+def test_where_pictures_come_from_is_told_through_links(tmp_path):
+    for folder, name, count in (("photos", "land_{}.jpg", 30), ("photos", "{}.jpg", 2), ("mine", "dear_{}.jpg", 3)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for i in range(count):
+            (tmp_path / folder / name.format(i)).touch()
+    (tmp_path / "more").mkdir()
+    for n, file in enumerate(sorted(tmp_path.glob("*/*.jpg"))):
+        (tmp_path / "more" / f"{n}.jpg").symlink_to(file)
+    assert origins(find_pictures(str(tmp_path / "more"))) == {"mine": 3, "photos": 2, "photos/land_*": 30}
 
 
 def test_it_trains_through_vgg_19(data):
@@ -296,7 +352,8 @@ def test_it_trains_through_vgg_19(data):
 
     file = data / "vgg19.safetensors"
     save_file({f"features.{k}": v for k, v in VGG19(weights=None).net.state_dict().items()}, file)
-    assert (main(arguments(data, "--preset", "texture", features=file, steps=1)) / "model.safetensors").is_file()
+    folder = main(arguments(data, "--preset", "texture", "--scratch", features=file, steps=1))
+    assert (folder / "model.safetensors").is_file()
 
 
 def test_bad_settings_are_sentences(data):
@@ -353,8 +410,9 @@ def server(monkeypatch, tmp_path):
 
 
 def test_div2k_is_downloaded_once_and_trained_on(data, server):
-    folder = main(arguments(data, pictures="DIV2K", div2k_url=server.url, steps=1))
-    assert json.loads((folder.parent / "training.json").read_text())["pictures"] == 3
+    folder = main(arguments(data, pictures="DIV2K", more="DIV2K", div2k_url=server.url, steps=1))
+    record = json.loads((folder.parent / "training.json").read_text())
+    assert (record["pictures"], record["more"]) == (3, 4)
     assert [f.name for f in find("DIV2K", server.url)] == [f"{i:04d}.png" for i in range(4)]
     assert server.asked == 1
 
@@ -373,7 +431,7 @@ def test_a_div2k_that_is_not_there_is_a_sentence(server):
 
 @pytest.mark.slow
 def test_two_processes_train_one_net(data):
-    argv = arguments(data, "--preset", "texture")
+    argv = arguments(data, "--preset", "texture", "--scratch")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [*command, "-m", "training.train_enhancenet", *argv], cwd=ROOT, capture_output=True, text=True, timeout=240

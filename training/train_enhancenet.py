@@ -3,15 +3,16 @@
 EnhanceNet (Sajjadi et al. 2017) in its two regimes, as presets of one trainer. `fidelity`, the paper's E: as near
 to the truth as pixels go. `texture`, the paper's PAT: fine-tuned from fidelity (so that the two can be mixed by
 their weights) with a perceptual loss, an adversarial one and the Gram matrices of patches of 16 pixels. `photo`:
-the same for pictures that are blurred, noisy and JPEGs. Departures from the paper: features of our own encoder unless
-`--features vgg19`, a least-squares PatchGAN, and losses that hold the reduced result to the input, keep the shuffle's
-grid out and call artefacts by their name (Liang et al. 2022).
+fidelity fine-tuned for pictures that are blurred, noisy and JPEGs. Their settings are those of the weights that ship.
+Departures from the paper: features of our own encoder unless `--features vgg19`, a least-squares PatchGAN, and losses
+that hold the reduced result to the input, keep the shuffle's grid out and call artefacts by their name (Liang et al.
+2022).
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,9 +24,9 @@ from artcore.models.enhancenet import PRESETS as LAYERS
 from artcore.models.enhancenet import SCALE, EnhanceNet, enlarge, reduce
 from training import loop
 from training.adversarial import PatchDiscriminator, least_squares, train_judge
-from training.data import Pictures, dataset, find_pictures, prefetch, split
+from training.data import Pictures, dataset, find_pictures, origins, prefetch, split
 from training.losses import feature_net, layer_weights
-from training.pairs import DEGRADATIONS, batch
+from training.pairs import DEGRADATIONS, batch, photo
 
 DIV2K = "http://data.vision.ee.ethz.ch/cvl/DIV2K/"
 LARGE = 10**9  # a short side that no picture has: nothing is reduced
@@ -47,7 +48,7 @@ TEXTURE = {
 PRESETS: dict[str, dict] = {
     "fidelity": {},
     "texture": TEXTURE,
-    "photo": TEXTURE | {"degrade": "photo", "consistency_weight": 0.0},
+    "photo": {"degrade": "photo", "steps": 3500, "learning_rate": 5e-4},
     # The layers, the loss and the crops of the paper; it trained on 200 000 pictures.
     "paper": LAYERS["paper"] | {"pixel_loss": "l2", "size": 128, "learning_rate": 1e-4, "schedule": "constant"},
 }
@@ -62,16 +63,17 @@ class Config:
     pictures: tuple[str, ...] = ("data/sr",)  # folders of lossless pictures, hub:org/name, or DIV2K, downloaded
     div2k_url: str = DIV2K  # where DIV2K_train_HR.zip is
     more: tuple[str, ...] = ()  # folders of any pictures, reduced before use: that takes most marks of JPEG away
-    more_share: float = 0.3  # of the crops that come from them
+    more_share: float = 0.4  # of the crops that come from them
     more_short_side: int = 160
     buffer: int = 0  # pictures kept in memory; 0: all (DIV2K needs 9 GB)
     hold_back: float = 0.05  # of the pictures: they give the sample sheet and the PSNR in the log
     out: str = "runs/enhancenet"
     init: str = ""  # checkpoint folder or Hub repo to fine-tune: texture and photo start from fidelity
-    channels: int = 48
-    blocks: int = 6
+    scratch: bool = False  # texture or photo without init, which takes as long as fidelity and can't be mixed with it
+    channels: int = 32  # this and the next three: of a new net; with init it has what that has
+    blocks: int = 7
     upsample: str = "shuffle"
-    expansion: int = 4  # of the blocks' convolutions while they train; with init there is none left
+    expansion: int = 4  # of the blocks' convolutions while they train; none in what was saved
     degrade: str = "none"  # or "photo": blur, noise, JPEG
     pixel_loss: str = "l1"  # or "l2", "charbonnier"
     pixel_weight: float = 1.0
@@ -87,7 +89,7 @@ class Config:
     artefact_weight: float = 0.0  # of what the net makes up more wildly than its own average (artefact_distance)
     jitter: int = 0  # pixels that features and judge look away from the corner, at random, and do not see of a side
     discriminator_channels: int = 32
-    steps: int = 20000
+    steps: int = 28000
     batch_size: int = 8  # per process; the papers' 16 learns less in the same time
     size: int = 192  # of the truth; the net sees a quarter of it
     learning_rate: float = 2e-3
@@ -114,6 +116,11 @@ class Config:
             raise loop.ConfigError(
                 f"size is {self.size}, jitter {self.jitter} and texture_patch {self.texture_patch}; give a size that "
                 "is a multiple of 4 and, less the jitter, of the patch, and a patch that is one of 8."
+            )
+        if (self.degrade != "none" or self.adversarial_weight) and not (self.init or self.scratch):
+            raise loop.ConfigError(
+                "texture and photo are fine-tuned from fidelity; give --init weights/enhancenet.fidelity, or --scratch "
+                "to begin with nothing."
             )
         if not 0 <= self.more_share < 1:
             raise loop.ConfigError(f"more_share is {self.more_share}; give 0 or more, less than 1.")
@@ -231,18 +238,22 @@ class Losses:
 
 
 @torch.no_grad()
-def evaluate(net: EnhanceNet, pictures: Pictures, device: torch.device) -> dict[str, float]:
-    """Mean Y-PSNR in dB of whole pictures enlarged after their reduction (4 pixels shaved), of the net and of the
-    bicubic enlargement, and of the reduced result to the input."""
+def evaluate(
+    net: EnhanceNet, pictures: Pictures, device: torch.device, degradation: str = "none"
+) -> dict[str, float]:
+    """Means over whole pictures that are reduced as the net is trained for, and enlarged: Y-PSNR in dB (4 pixels
+    shaved) of the net and of the bicubic enlargement; and as "consistency", as on cards, PSNR in dB over red, green
+    and blue of the result, reduced and not rounded again, to the input."""
     found: dict[str, list[float]] = {"psnr_y": [], "bicubic": [], "consistency": []}
     for i in range(len(pictures)):
         height, width = (s - s % SCALE for s in pictures[i].shape[1:])
         truth = pictures[i][None, :, :height, :width].float() / 255
-        small = _eight_bits(reduce(truth))
+        small = reduce(truth) if degradation == "none" else photo(truth, loop.step_generator(0, i))
+        small = _eight_bits(small)
         made = _eight_bits(net(small.to(device)).float().cpu())
         found["psnr_y"].append(metrics.psnr_y(made, truth, crop=SCALE).item())
         found["bicubic"].append(metrics.psnr_y(_eight_bits(enlarge(small)), truth, crop=SCALE).item())
-        found["consistency"].append(metrics.psnr_y(_eight_bits(reduce(made)), small).item())
+        found["consistency"].append(metrics.psnr(reduce(made).clamp(0, 1), small).item())
     return {name: sum(values) / len(values) for name, values in found.items() if values}
 
 
@@ -259,11 +270,14 @@ def train(config: Config) -> Path:
     device = accelerator.device
     files, held_files = split([f for s in config.pictures for f in find(s, config.div2k_url)], config.hold_back)
     pictures, held = Pictures(files, LARGE, config.buffer), Pictures(held_files or files[:8], LARGE, config.buffer)
-    more = Pictures([f for s in config.more for f in find(s)], config.more_short_side, config.buffer)
-    sources = [(pictures, 1 - config.more_share if more.files else 1.0)]
-    sources += [(more, config.more_share)] if more.files and config.more_share else []
+    besides = {s: find(s, config.div2k_url) for s in config.more}
+    more = Pictures([f for found in besides.values() for f in found], config.more_short_side, config.buffer)
+    some = config.more_share if more.files else 0.0
+    sources = [(source, part) for source, part in ((pictures, 1 - some), (more, some)) if part]
 
     model = build(config).train().to(memory_format=torch.channels_last)
+    shape = ("channels", "blocks", "upsample", "expansion")
+    config = replace(config, **{name: model._hub_mixin_config[name] for name in shape})  # of init, where there is one
     averaged = loop.ema(model, config.ema).to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, betas=(0.9, config.beta2))
     progress = loop.Progress()
@@ -287,10 +301,11 @@ def train(config: Config) -> Path:
         loop.checkpoint(accelerator, out)
         if accelerator.is_main_process:
             averaged.module.folded().save_pretrained(out / "model", dtype="float16")
-            figures = evaluate(averaged.module, held, device)
+            figures = evaluate(averaged.module, held, device, config.degrade)
             accelerator.log(figures, step=progress.step)
             counts = {"pictures": len(pictures), "more": len(more), "held_back": len(held_files)}
-            loop.record(out, accelerator, config, progress, **counts, **figures)
+            here = [f for s, found in besides.items() if not s.startswith("hub:") for f in found]
+            loop.record(out, accelerator, config, progress, **counts, more_from=origins(here), **figures)
         accelerator.wait_for_everyone()
 
     for step, (small, truth) in prefetch(make, loop.steps(accelerator, progress.step, config.steps, out.name)):

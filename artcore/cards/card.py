@@ -57,13 +57,15 @@ def data_hash(files: Iterable[Path], root: Path) -> str:
 
 
 def _provenance(folder: Path, prefixes: Sequence[str]) -> list[str]:
-    """The lines of the data's own README.md, a table of | folder | images | MB | sources | licence |."""
+    """The lines of the data's own README.md, a table of | folder | images | MB | sources | licence |. Where that does
+    not tell the parts of a folder apart, its line is that of all."""
     try:
         text = (folder / "README.md").read_text(encoding="utf-8")
     except OSError:
         return []
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in text.splitlines() if "|" in line]
-    wanted = [r for r in rows if len(r) == 5 and (r[0] in prefixes or r[0].split(" ")[0] in prefixes)]
+    folders = {prefix.split(" ")[0] for prefix in prefixes}
+    wanted = [r for r in rows if len(r) == 5 and (r[0] in {*prefixes, *folders} or r[0].split(" ")[0] in prefixes)]
     return [f"| {r[0]} | {r[1]} | {r[3]} | {r[4]} |" for r in wanted]
 
 
@@ -225,6 +227,7 @@ def make(
         examples=its.EXAMPLES,
         more=more,
         label=label,
+        article="an" if config["architecture"][0] in "AEIOU" else "a",
         architecture=config["architecture"],
         megabytes=len(weights) / 1e6,
         digest=hashlib.sha256(weights).hexdigest(),
@@ -309,7 +312,7 @@ _TEMPLATE = """{head}
 
 # {label}: {title} of artcore
 
-{does} The net is a `{architecture}`
+{does} The net is {article} `{architecture}`
 ({megabytes:.1f} MB, SHA-256 of model.safetensors `{digest}`).
 {controls}
 

@@ -32,7 +32,7 @@ def training_section(record: dict | None) -> str:
         "photos": record.get("photos"),
         "paintings": record.get("paintings"),
         "pictures": record.get("trained_on", record.get("pictures")),
-        "pictures besides": record.get("more") or None,
+        "pictures besides": _besides(record),
         "held back": record.get("held_back"),
         "top-1 accuracy on those": f"{record['accuracy']:.1%}" if "accuracy" in record else None,
         "fine-tuned from": _last_name(config.get("init") or ""),
@@ -55,6 +55,12 @@ def training_section(record: dict | None) -> str:
     return "\n".join([*lines, "", "```json", json.dumps(settings, indent=2), "```"] if settings else lines)
 
 
+def _besides(record: dict) -> str | None:
+    """How many pictures a training took besides, and from where, as the trainer found them."""
+    places = ", ".join(f"{count} of `{place}`" for place, count in record.get("more_from", {}).items())
+    return str(record["more"]) + (f": {places}" if places else "") if record.get("more") else None
+
+
 def _condition(record: dict) -> str | None:
     """What a colouriser sees besides luma; other trainers look through a net of that name in their losses only."""
     source = record.get("config", {}).get("features")
@@ -69,10 +75,12 @@ def _settings(record: dict) -> dict:
 
 
 def folders(record: dict | None) -> list[str]:
-    """The names of the data folders that a training took all of; none where it chose among their files."""
+    """The names of the data folders that a training took all of, none where it chose among their files; and as
+    "photos (land_*)" the parts of folders that links led to."""
     config = (record or {}).get("config", {})
     named = [place for key in ("pictures", "more") for place in config.get(key) or () if isinstance(place, str)]
-    return [] if config.get("match") else [Path(place).name for place in named]
+    parts = [re.sub(r"/(.*)", r" (\1)", place) for place in (record or {}).get("more_from", ())]
+    return [*([] if config.get("match") else [Path(place).name for place in named]), *parts]
 
 
 def hub_datasets(record: dict | None) -> list[str]:

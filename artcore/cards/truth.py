@@ -214,7 +214,7 @@ WHY = {
     "Compared": "it is of trainings that are not here (`python -m artcore cards --model` measures them)",
     "Notes": "it is a person's words",
     "Before and after": "it is a person's words",
-    "Limits": "it is the same on every card of its kind",
+    "Limits": "it is what is said of all such nets",
 }
 
 

@@ -227,7 +227,7 @@ def words(task: object, label: str, source: str) -> dict:
         + (_CONSISTENT if consistent else "It is not held to what reduces to its input: what it removes shall go."),
         "alt": "Details of example photos in rows: the bicubic enlargement, what the nets made, the truth",
         "use": f'large = artcore.load("{source}")("photo.png", scale=4)\nlarge.save("large.png")\n',
-        "limits": _LIMITS,
+        "limits": _LIMITS.format(learned=_ON_REDUCED if consistent else _ON_WORN),
     }
 
 
@@ -287,11 +287,16 @@ def _enlarged(picture: Image.Image, box: tuple[int, int, int, int]) -> Image.Ima
 
 
 _CONSISTENT = "What it makes is pulled to what reduces to its input again (back-projection) unless told otherwise."
+_ON_REDUCED = """\
+- It learned from pictures reduced by bicubic interpolation. Marks of JPEG, noise and a camera's blur are enlarged like
+  everything else (enhancenet.photo was trained on those): the last rows of the figures say how it fares."""
+_ON_WORN = """\
+- It learned from pictures that were blurred, noisy or saved as JPEGs, and takes such marks away: of a picture that has
+  none it may take fine detail with them, and enhancenet.fidelity is nearer to that."""
 _LIMITS = """\
 - Detail is made up, likely detail: letters, faces and number plates that can't be read in the small picture may come
   out sharp and wrong. It is no evidence of what was there.
-- It learned from pictures reduced by bicubic interpolation. Marks of JPEG, noise and a camera's blur are enlarged like
-  everything else unless it was trained on those too (enhancenet.photo): the last rows of the figures say how it fares.
+{learned}
 - PSNR and SSIM reward what is safe: a net that textures (enhancenet.texture) has less of both and looks crisper. Look
   at the sheet.
 - It learned from few and small pictures, of the kinds above.

@@ -122,8 +122,8 @@ class EnhanceNet(ArtModel):
 
     def __init__(
         self,
-        channels: int = 48,
-        blocks: int = 6,
+        channels: int = 32,
+        blocks: int = 7,
         upsample: str = "shuffle",
         expansion: int = 0,
         consistent: bool = True,

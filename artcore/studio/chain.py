@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -109,15 +110,18 @@ def chain(
         recipe: Whether the file tells what made it, in its metadata.
 
     Returns:
-        The picture, once it is done, and how far it is: step, steps, done (0 to 1).
+        The picture, once it is done, and how far it is: step, steps, done (0 to 1); and once something was enlarged, as
+        "consistency_db" how exactly reducing that gives back what was enlarged (null for exactly).
     """
     with shared.sentences():
-        order = Order(shared.needed(image), _listed(steps))
+        order, known = Order(shared.needed(image), _listed(steps)), {}
         for snapshot in order.run():
             path = None
             if snapshot.final:
                 path = shared.write(snapshot.image, order.file, format, metadata=keep_metadata, recipe=recipe)
-            yield path, {"step": snapshot.step, "steps": snapshot.steps, "done": round(snapshot.done, 4)}
+            if snapshot.error is not None:
+                known = {"consistency_db": snapshot.error if math.isfinite(snapshot.error) else None}
+            yield path, {"step": snapshot.step, "steps": snapshot.steps, "done": round(snapshot.done, 4)} | known
 
 
 def _listed(steps: object) -> tuple[tuple[str, dict], ...]:
@@ -141,6 +145,7 @@ def build() -> sending.Port:
 
     size = gr.State(None)  # (width, height) of the picture, once it could be read
     made = gr.State(None)  # the order that hangs on the wall
+    chosen = gr.State(False)  # whether somebody, or a recipe, has said what comes first
 
     def first(kinds: dict, wanted: str) -> str | None:
         return wanted if wanted in kinds else next(iter(kinds), None)
@@ -220,13 +225,15 @@ def build() -> sending.Port:
 
     def look(given: dict) -> Iterator[dict]:
         """Reads a picture as soon as it is chosen, so that a bad one is said before anybody waits for it; a grey one is
-        coloured first, and one with colours keeps them, unless somebody has chosen otherwise."""
+        coloured first, and one with colours keeps them, unless somebody has chosen what comes first, or that it is
+        coloured later."""
         yield {size: None, outlook: "", status: ""}
         if given[photo]:
             with shared.sentences():
                 picture = pictures.open(given[photo])
                 now = given | {size: picture.size}
-                if "colorize" in names and given[slots[0]] in ("", "colorize"):
+                later = any(given[slot] == "colorize" for slot in slots[1:])
+                if "colorize" in names and not given[chosen] and not later:
                     now[slots[0]] = "colorize" if _is_grey(picture) else ""
                 yield {size: picture.size, slots[0]: now[slots[0]], outlook: foresee(now)}
 
@@ -254,22 +261,25 @@ def build() -> sending.Port:
                 take.row: gr.Row(visible=False),
                 made: order,
             }
-            start = time.perf_counter()
+            start, exactly = time.perf_counter(), []
             for snapshot in order.run(picture):
                 name = say(NAMES[order.steps[snapshot.step - 1][0]])
                 told = say("{name}: step {step} of {steps} …", name=name, step=snapshot.step, steps=snapshot.steps)
                 seen = {}
+                if snapshot.error is not None:
+                    exactly = [_exactly(snapshot.error)]
                 if snapshot.image is not None:
                     seen = {result: (before, shared.preview(snapshot.image, order.file))}
                 yield {bar: _bar(snapshot.done), status: told} | seen
             taken = shared.duration(time.perf_counter() - start)
+            told = say(
+                "**{label}** · {size} · made in {taken}",
+                label=order.label,
+                size=shared.size(snapshot.image.size),
+                taken=taken,
+            )
             yield {
-                status: say(
-                    "**{label}** · {size} · made in {taken}",
-                    label=order.label,
-                    size=shared.size(snapshot.image.size),
-                    taken=taken,
-                ),
+                status: " · ".join([told, *exactly]),
                 take.row: gr.Row(visible=True),
                 stop: gr.Button(visible=False),
             }
@@ -280,7 +290,8 @@ def build() -> sending.Port:
     private = {"api_visibility": "private"}
     quiet = {"show_progress": "hidden", **private}
     net = shared.MODEL | private
-    photo.change(look, choice, [size, slots[0], outlook, status], **shared.LOOK, **quiet)
+    slots[0].input(lambda: True, None, chosen, **shared.AT_ONCE, **private)
+    photo.change(look, choice | {chosen}, [size, slots[0], outlook, status], **shared.LOOK, **quiet)
     changes = [component.change for component in (*slots, *knobs)]
     gr.on(changes, foresee, choice | {size}, outlook, trigger_mode="always_last", **shared.AT_ONCE, **quiet)
     strip.select(_example, None, photo, queue=False, **private)
@@ -320,9 +331,10 @@ def build() -> sending.Port:
         slots_ = [*tasks[: len(slots)], *[""] * (len(slots) - len(tasks))]
         changes, others = recipes.fitting(wanted | dict(zip(slots, slots_, strict=True)))
         lost += [say("further steps")] * (len(tasks) > len(slots)) + others
+        changes |= {chosen: True}
         return changes, lost + [say("what only the tabs of its steps can set")] * any(map(_tells_more, told.steps))
 
-    return sending.port(photo, take, made, status, settle=settle, controls=[*slots, *knobs])
+    return sending.port(photo, take, made, status, settle=settle, controls=[*slots, *knobs, chosen])
 
 
 def _example(event: gr.SelectData) -> str:
@@ -335,6 +347,13 @@ def _tells_more(step: Recipe) -> bool:
     shown = ("strength", "scale", "seed") if step.task == "colorizer" else ("strength", "scale")
     other = (v != known.get(name) for name, v in step.options.items() if name not in shown and v is not None)
     return len(step.nets) > 1 or len(step.nets[0]) > 1 or any(other)
+
+
+def _exactly(error: float) -> str:
+    """How exactly what was enlarged comes back."""
+    if not math.isfinite(error):
+        return say("reduced again, exactly what was enlarged")
+    return say("reduced again, {error} dB from what was enlarged", error=f"{error:.1f}")
 
 
 def _bar(done: float) -> str:

@@ -163,6 +163,9 @@ PAGE = {
         "seed es {seed} y count {count}, pero ninguna semilla pasa de {most}: da un seed o un count menor."
     ),
     "texture is {value}: give a number from 0 to 1.": "texture es {value}: da un número de 0 a 1.",
+    "texture is blended into fidelity alone, and the model is {name}: choose fidelity, or 0 of texture.": (
+        "texture solo se mezcla con fidelity, y el modelo es {name}: elige fidelity, o 0 de texture."
+    ),
     "consistent is {value}: choose from {names}.": "consistent es {value}: elige entre {names}.",
     "format is {value}: choose from {names}.": "format es {value}: elige entre {names}.",
     "features is {value}: choose from {names}.": "features es {value}: elige entre {names}.",
@@ -292,6 +295,9 @@ WEIGHTS = {
     ),
     "{name} is a net of another shape than {other}; mix {kinds}s of one method and size.": (
         "{name} es una red de otra forma que {other}; mezcla {kinds} de un mismo método y tamaño."
+    ),
+    "Of {name} and {other} one is held to its input and one mends it; mix {kinds}s that do alike.": (
+        "De {name} y {other}, una se atiene a su entrada y otra la repara; mezcla {kinds} que hagan lo mismo."
     ),
     "The weights of {name} are missing; restore weights/{folder} from a release.": (
         "Faltan los pesos de {name}; recupera weights/{folder} de una versión publicada."

@@ -45,9 +45,10 @@ def written(order: Order | None, format: str, metadata: bool, recipe: bool) -> I
     """Carries an order out into a file: sentences on the way, and at last its Path."""
     if not order:
         raise gr.Error("There is no result yet: make one first.", title="No result")
-    yield say("Writing the file …")
+    yield say("Making the whole picture for the file …")
     for told in made(order, format, metadata, recipe):
-        yield told if isinstance(told, Path) else say("Writing the file, {percent} % …", percent=round(100 * told))
+        percent = None if isinstance(told, Path) else round(100 * told)
+        yield told if percent is None else say("Making the whole picture for the file, {percent} % …", percent=percent)
 
 
 def made(order: Order, format: str, metadata: bool, recipe: bool) -> Iterator[float | Path]:

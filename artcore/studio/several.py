@@ -133,7 +133,7 @@ def _pixels(path: str) -> int:
     """As the head of a file says; 0 of one that will get a sentence of its own."""
     with suppress(Exception), Image.open(path, formats=["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]) as picture:
         pixels = picture.width * picture.height
-        return pixels if pixels <= pictures.MAX_PIXELS else 0
+        return pixels if pixels <= pictures.pixel_limit() else 0
     return 0
 
 

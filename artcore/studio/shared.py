@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -82,8 +82,9 @@ def _unpacked(address: str) -> str:
 
 
 def weighed(path: str) -> str:
-    """The path of an uploaded picture, unless its file is too large."""
-    if os.path.isfile(path) and os.path.getsize(path) > MOST_BYTES:
+    """The path of an uploaded picture, unless its file is too large; what a tab has made and sends to another is not
+    uploaded (Gradio leaves files in its folder where they are)."""
+    if path not in written and os.path.isfile(path) and os.path.getsize(path) > MOST_BYTES:
         raise refusal(f"{Path(path).name} is larger than 50 MB: save it as a JPEG, or make it smaller.")
     return path
 
@@ -155,9 +156,12 @@ def write(
     )
 
 
-def written_again(path: str, format: str, recipe: bool) -> str:
-    """Path of a new file of a picture that a task has made, in another format."""
-    return write(recipes.sign(pictures.open(path), recipes.read(path)), Path(path).stem, format, recipe=recipe)
+def written_again(path: str, format: str, recipe: bool, brought: Mapping[str, object] | None = None) -> str:
+    """Path of a new file of a picture that a task has made, in another format; with the EXIF data and the colour
+    profile of the ``info`` that is ``brought``."""
+    picture = recipes.sign(pictures.open(path), recipes.read(path))
+    picture.info |= brought or {}
+    return write(picture, Path(path).stem, format, metadata=brought is not None, recipe=recipe)
 
 
 def store(data: bytes, filename: str) -> str:

@@ -77,7 +77,8 @@ SHARED = {
     "Keep metadata": "Conservar metadatos",
     "Download": "Descargar",
     "Writing the file …": "Escribiendo el archivo…",
-    "Writing the file, {percent} % …": "Escribiendo el archivo, {percent} %…",
+    "Making the whole picture for the file …": "Haciendo la imagen entera para el archivo…",
+    "Making the whole picture for the file, {percent} % …": "Haciendo la imagen entera para el archivo, {percent} %…",
     "Send the result to another tab": "Enviar el resultado a otra pestaña",
     "Send to …": "Enviar a…",
     "Send to {tab}": "Enviar a {tab}",
@@ -457,7 +458,7 @@ UPSCALE = {
     "Your picture: click a place to see it in detail": "Tu imagen: pulsa en un sitio para verlo en detalle",
     "The picture to be enlarged": "La imagen que se va a ampliar",
     "Enlarge": "Ampliar",
-    "Fidelity to texture": "De fidelidad a textura",
+    "Blend: fidelity → texture": "Mezcla: fidelidad → textura",
     "Reducing it gives your picture back": "Al reducirla se recupera tu imagen",
     "As the model is made for": "Como esté pensado el modelo",
     "Bicubic and enlarged": "Bicúbica y ampliada",
@@ -474,6 +475,7 @@ UPSCALE = {
     "**{label}** · {size} · made in {taken} · reduced again, {exactly}": (
         "**{label}** · {size} · hecho en {taken} · reducida de nuevo, {exactly}"
     ),
+    "shown is the part around the detail": "se ve la parte que rodea al detalle",
     "{error} dB from your picture": "a {error} dB de tu imagen",
     "exactly your picture": "exactamente tu imagen",
     "### What it can and can't know Four times the side is sixteen times the pixels, and fifteen of them were never"
@@ -516,6 +518,8 @@ CHAIN = {
     "Made": "Hecho",
     "{name}: step {step} of {steps} …": "{name}: paso {step} de {steps}…",
     "**{label}** · {size} · made in {taken}": "**{label}** · {size} · hecho en {taken}",
+    "reduced again, exactly what was enlarged": "reducida de nuevo, exactamente lo que se amplió",
+    "reduced again, {error} dB from what was enlarged": "reducida de nuevo, a {error} dB de lo que se amplió",
     "### One picture, several hands An old photo gets colours, is painted, and comes out four times as large: each step"
     " takes what the one before it has made, at its own size, and one bar shows how far all of them are. Paint before"
     " you enlarge for fine strokes that become large, and enlarge first for fine strokes that stay fine, which takes"

@@ -442,7 +442,7 @@ def build() -> sending.Port:
         finally:
             _halts.pop(visitor, None)
         picture = snapshot.picture()
-        files = {"painting": shared.write(picture, name, "png")}
+        files = {"painting": shared.write(picture, name, "png"), "brought": picture.info}
         if snapshot.final:
             taken = shared.duration(snapshot.seconds)
             told = {"size": shared.size(picture.size), "steps": snapshot.step, "taken": taken}
@@ -487,6 +487,11 @@ def build() -> sending.Port:
         if format_ == "png" and recipe_:
             return path
         return shared.written_again(path, format_, recipe_)
+
+    def sent(given: dict) -> Iterator[Path]:
+        """The same for another tab, with all that came with the photo."""
+        done = given[made]
+        yield Path(shared.written_again(done["painting"], "png", given[recipe], done["brought"]))
 
     def turn(made_: dict, view_: str, format_: str, recipe_: bool) -> dict:
         """Hangs one of the run's sheets in the painting's place, and makes it what Download takes."""
@@ -556,10 +561,7 @@ def build() -> sending.Port:
             say("that it ended at step {step} of {steps}", step=sum(told.ran), steps=options.steps)
         ] * stopped
 
-    return sending.Port(
-        photo, take, status, [made, recipe], lambda given: iter([Path(taken(given[made], "png", given[recipe]))]),
-        settle=settle, controls=[features, *knobs.values()],
-    )  # fmt: skip
+    return sending.Port(photo, take, status, [made, recipe], sent, settle=settle, controls=[features, *knobs.values()])
 
 
 def _endpoints() -> None:

@@ -22,6 +22,9 @@ from artcore.tasks.upscale import SCALES, Snapshot
 FIRST = "fidelity"  # the model to begin with, where there is one
 CRISP = "texture"  # the one that it can be blended with
 DETAIL = (364, 240)  # pixels of the enlarged picture that the two details show, one for one
+# Of a result larger than PREVIEW, what is compared with bicubic: twice what there is room for; all of it shows on the
+# whole screen. Reduced as a whole, the two would be the same.
+COMPARED = (1408, 528)
 PULL = {"auto": None, "yes": True, "no": False}  # whether the result is pulled to what reduces to the source
 PULLS = [("As the model is made for", "auto"), ("Yes", "yes"), ("No", "no")]
 
@@ -59,6 +62,11 @@ class Order:
         """Catalog names of what is blended, and how much of each."""
         if isinstance(self.texture, bool) or not isinstance(self.texture, int | float) or not 0 <= self.texture <= 1:
             raise gr.Error(f"texture is {self.texture!r}: give a number from 0 to 1.")
+        if self.texture and self.model not in (FIRST, CRISP):
+            raise gr.Error(
+                f"texture is blended into fidelity alone, and the model is {self.model}: choose fidelity, or 0 of"
+                " texture."
+            )
         shares = {self.model: 1 - self.texture}
         if self.texture:
             shares[CRISP] = shares.get(CRISP, 0) + self.texture
@@ -116,7 +124,7 @@ def upscale(
         model: "fidelity" is the most likely, "texture" crisper than it can know, "photo" for what JPEG has worn.
         scale: 2, 3 or 4 times the side.
         strength: 0 is bicubic interpolation, 1 the net.
-        texture: 0 to 1: how much of "texture" is blended into the model, where the two are of one shape.
+        texture: 0 to 1: how much of "texture" is blended into "fidelity"; into no other model.
         consistent: Whether reducing the result gives the picture back: "yes", "no", or "auto" for what the model is
             made for.
         format: Of the file that comes back: "png" (exact), "jpeg" or "webp".
@@ -171,7 +179,7 @@ def build() -> sending.Port:
             with gr.Row(elem_classes="knobs"):
                 strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", min_width=140)
                 texture = gr.Slider(
-                    0, 1, 0, step=0.05, label="Fidelity to texture", min_width=140, visible=_blends(first)
+                    0, 1, 0, step=0.05, label="Blend: fidelity → texture", min_width=140, visible=_blends(first)
                 )
             with gr.Accordion("More", open=False, elem_id="upscale-more"):
                 consistent = gr.Dropdown(PULLS, value="auto", label="Reducing it gives your picture back")
@@ -247,7 +255,7 @@ def build() -> sending.Port:
             return {details[0]: gr.skip()}
         with shared.sentences(), shared.decoding:
             order, picture = ordered(given), pictures.open(given[photo])
-            box = _around(given[spot], picture.size, order.scale)
+            box = _around(given[spot], picture.size, order.scale, DETAIL)
             keywords = order.keywords | {"box": box}
             return {
                 details[0]: order.task(picture, **(keywords | {"strength": 0, "consistent": False})),
@@ -270,17 +278,19 @@ def build() -> sending.Port:
                     done = {"done": snapshot.done, "total": snapshot.total}
                     yield {status: say("{label}, {done} of {total} tiles …", label=order.label, **done)}
             taken = shared.duration(time.perf_counter() - start)
-            after = pictures.thumbnail(snapshot.image, shared.PREVIEW)
-            before = picture.resize(after.size, Image.Resampling.BICUBIC)
+            told = say(
+                "**{label}** · {size} · made in {taken} · reduced again, {exactly}",
+                label=order.label,
+                size=shared.size(snapshot.image.size),
+                taken=taken,
+                exactly=_exactly(snapshot.error),
+            )
+            both = _compared(order, picture, snapshot.image, given[spot] or _busiest(picture))
+            if both[1].size != snapshot.image.size:
+                told = f"{told} · {say('shown is the part around the detail')}"
             yield {
-                result: tuple(shared.write(p, order.file, "webp", quality=95) for p in (before, after)),
-                status: say(
-                    "**{label}** · {size} · made in {taken} · reduced again, {exactly}",
-                    label=order.label,
-                    size=shared.size(snapshot.image.size),
-                    taken=taken,
-                    exactly=_exactly(snapshot.error),
-                ),
+                result: tuple(shared.write(p, order.file, "webp", quality=95) for p in both),
+                status: told,
                 take.row: gr.Row(visible=True),
                 stop: gr.Button(visible=False),
             }
@@ -300,7 +310,7 @@ def build() -> sending.Port:
     knobs = [component.change for component in (model, scale, strength, texture, consistent)]
     gr.on(knobs, foresee, choice | {size}, outlook, trigger_mode="always_last", **shared.AT_ONCE, **quiet)
     gr.on(knobs, **magnified, trigger_mode="always_last")
-    run = go.click(show, choice, [result, status, stop, take.row, made], show_progress_on=result, **net)
+    run = go.click(show, choice | {spot}, [result, status, stop, take.row, made], show_progress_on=result, **net)
     run.then(lambda: gr.Button(visible=False), None, stop, queue=False, **private)  # after an error too
     shared.stoppable(stop, status, [run])
     with below:
@@ -376,9 +386,22 @@ def _busiest(picture: Image.Image) -> tuple[int, int]:
     return int((x + 0.5) * picture.width / small.width), int((y + 0.5) * picture.height / small.height)
 
 
-def _around(spot: tuple[int, int], size: tuple[int, int], scale: int) -> tuple[int, int, int, int]:
-    """The box of a picture, around a place in it, that fills a detail once it is enlarged."""
-    width, height = (min(side, math.ceil(d / scale)) for side, d in zip(size, DETAIL, strict=True))
+def _compared(
+    order: Order, picture: Image.Image, large: Image.Image, spot: tuple[int, int]
+) -> tuple[Image.Image, Image.Image]:
+    """Bicubic and enlarged, pixel for pixel: as a whole, or of a large one the part around a place in the picture."""
+    box = (0, 0, *picture.size)
+    if max(large.size) > shared.PREVIEW:
+        box = _around(spot, picture.size, order.scale, COMPARED)
+    before = order.task(picture, scale=order.scale, strength=0, consistent=False, box=box)
+    return before, large.crop([order.scale * side for side in box])
+
+
+def _around(
+    spot: tuple[int, int], size: tuple[int, int], scale: int, shown: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """The box of a picture, around a place in it, that fills so many pixels once it is enlarged."""
+    width, height = (min(side, math.ceil(s / scale)) for side, s in zip(size, shown, strict=True))
     left = min(max(0, spot[0] - width // 2), size[0] - width)
     top = min(max(0, spot[1] - height // 2), size[1] - height)
     return left, top, left + width, top + height

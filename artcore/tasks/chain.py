@@ -121,12 +121,12 @@ class Chain:
 
     def _seconds(self, size: tuple[int, int]) -> list[float]:
         """Predicted for each step."""
-        found = []
+        found, most = [], image.pixel_limit()
         for number, (task, keywords) in enumerate(self.steps, 1):
-            if number > 1 and size[0] * size[1] > image.MAX_PIXELS:
+            if number > 1 and size[0] * size[1] > most:
                 raise ChainError(
-                    f"Step {number} would get {size[0]} x {size[1]} pixels, more than the limit of"
-                    f" {image.MAX_PIXELS:,}: enlarge less, or at the end."
+                    f"Step {number} would get {size[0]} x {size[1]} pixels, more than the limit of {most:,}: enlarge"
+                    " less, or at the end."
                 )
             known = inspect.signature(task.seconds).parameters
             try:
