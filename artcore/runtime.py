@@ -82,9 +82,19 @@ def _setup() -> Runtime:
     tune_malloc()
     threads = _threads()
     torch.set_num_threads(threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # On ZeroGPU the package spaces makes believe that there is CUDA, which only the processes have that it forks.
+    cuda = torch.cuda.is_available() and not torch.cuda.is_available.__module__.startswith("spaces.")
+    device = torch.device("cuda" if cuda else "cpu")
     dtype, flops = _decide(device, threads)
     return Runtime(device, DTYPES[dtype], threads, flops)
+
+
+def anew() -> None:
+    """In a process that was forked: the next :func:`setup` decides again, since it may have another device, and no
+    lock is held by a thread that is not here."""
+    global lock, _setting_up
+    lock, _setting_up = threading.RLock(), threading.Lock()
+    _setup.cache_clear()
 
 
 def use_threads(count: int) -> None:

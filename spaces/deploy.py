@@ -1,6 +1,6 @@
 """Builds a Space out of this repository, checks that it runs, and puts it onto the Hub.
 
-    python spaces/deploy.py painter OWNER/NAME [--dry-run FOLDER] [--private] [--torch-index URL]
+    python spaces/deploy.py painter OWNER/NAME [--dry-run FOLDER] [--private] [--torch-index URL | --zerogpu]
 
 A bundle is the root of a Space's repository: the folder of its name here, and of the rest what it runs on. No folder
 spaces/ is in it, whose name is that of a package that Gradio imports on a Space; requirements.txt names that package.
@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from huggingface_hub import HfApi, SpaceCard, constants, hf_hub_download
+from huggingface_hub import HfApi, SpaceCard, SpaceHardware, constants, hf_hub_download
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
@@ -33,6 +33,9 @@ from artcore import __version__, hub  # noqa: E402
 
 # Of artcore, what a page never imports: tests/test_layers.py holds that.
 NO_PAGE = {"__main__.py", "batch.py", "cards", "redo.py"}
+# What ZeroGPU runs: of Python these versions alone, and PyTorch up to this one, older than what is asked for elsewhere.
+ZERO_PYTHON = "3.12.12"
+ZERO_TORCH = {"torch": "2.11.0", "torchvision": "0.26.0"}
 STARTING = 180.0  # seconds that a bundle has to come up in
 ANSWERING = 300.0  # and to answer a call
 
@@ -50,13 +53,19 @@ class Space:
     call: str  # name of an endpoint
     photo: str = "image"  # what the endpoint calls the picture
     given: dict = field(default_factory=dict)  # what else it is given; files of data/examples by name
+    zerogpu: bool = False  # whether it has something that a GPU is lent for: style transfer
 
 
 SPACES = {
-    "hub": Space((), ("*",), "paint"),
+    "hub": Space((), ("*",), "paint", zerogpu=True),
     "painter": Space(("painter",), ("photo_*", "style_*"), "paint"),
     "style": Space(
-        ("features",), ("photo_*", "style_*"), "style", "photo", {"painting": "style_great_wave.jpg", "stop_after": 1}
+        ("features",),
+        ("photo_*", "style_*"),
+        "style",
+        "photo",
+        {"painting": "style_great_wave.jpg", "stop_after": 1},
+        zerogpu=True,
     ),
     "colorize": Space(("colorizer",), ("photo_*",), "colorize"),
     "upscale": Space(("upscaler",), ("photo_*",), "upscale", given={"scale": 2}),
@@ -67,13 +76,19 @@ PHOTO = "photo_two_parrots.jpg"  # what the call is made with
 # --- building ---------------------------------------------------------------------------------------------
 
 
-def build(name: str, repo: str, out: Path, *, torch_index: str | None = None) -> Path:
+def build(name: str, repo: str, out: Path, *, torch_index: str | None = None, zerogpu: bool = False) -> Path:
     """Writes the bundle of a Space for the Hub repository "owner/name" into a folder, which must be new or empty.
 
     Raises:
-        DeployError: the folder has something in it, or what the Space needs is not here.
+        DeployError: the folder has something in it, what the Space needs is not here, or ZeroGPU has nothing to do
+            there.
     """
     space = SPACES[name]
+    if zerogpu and not space.zerogpu:
+        able = " and ".join(n for n, s in SPACES.items() if s.zerogpu)
+        raise DeployError(f"{name} needs no GPU: leave out --zerogpu, which is for {able}.")
+    if zerogpu and torch_index:
+        raise DeployError("ZeroGPU needs PyTorch with CUDA: leave out --torch-index, or unset TORCH_INDEX.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DeployError(f"{out} has something in it: give a folder that is new or empty.")
     catalog = _catalog(space)
@@ -95,8 +110,8 @@ def build(name: str, repo: str, out: Path, *, torch_index: str | None = None) ->
     for pattern in ("CREDITS.md", *space.examples):
         for path in sorted((ROOT / "data" / "examples").glob(pattern)):
             shutil.copy(path, examples)
-    (out / "requirements.txt").write_text(requirements(torch_index), "utf-8")
-    (out / "README.md").write_text(readme(out / "README.md", repo, catalog), "utf-8")
+    (out / "requirements.txt").write_text(requirements(torch_index, zerogpu), "utf-8")
+    (out / "README.md").write_text(readme(out / "README.md", repo, catalog, zerogpu), "utf-8")
     return out
 
 
@@ -119,16 +134,19 @@ def _catalog(space: Space) -> dict[str, dict]:
     return lines
 
 
-def requirements(torch_index: str | None = None) -> str:
-    """requirements.txt of a bundle: ours, and a further index to look for wheels in."""
+def requirements(torch_index: str | None = None, zerogpu: bool = False) -> str:
+    """requirements.txt of a bundle: ours, and a further index to look for wheels in; or with what ZeroGPU runs."""
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     lines = [line for line in lines if line and not line.startswith("#")]
+    if zerogpu:
+        kept = [line for line in lines if re.match(r"[\w-]+", line)[0] not in ZERO_TORCH]
+        lines = [f"{package}=={version}" for package, version in ZERO_TORCH.items()] + kept
     if torch_index:
         lines.insert(0, f"--extra-index-url {torch_index}")
     return "\n".join(lines) + "\n"
 
 
-def readme(path: Path, repo: str, catalog: Mapping[str, dict]) -> str:
+def readme(path: Path, repo: str, catalog: Mapping[str, dict], zerogpu: bool = False) -> str:
     """README.md of a bundle: the Space's own, with its repository's name, and the models that it uses where they are
     on the Hub. Those that are nowhere else are fetched when the Space is built; the others lie in it."""
     card = SpaceCard(path.read_text(encoding="utf-8").replace("{repo}", repo))
@@ -138,6 +156,8 @@ def readme(path: Path, repo: str, catalog: Mapping[str, dict]) -> str:
     preload = [" ".join(filter(None, (line["repo"], files, line.get("revision")))) for line in fetched]
     card.data.models = sorted({line["repo"] for line in there}) or None  # None leaves the field out
     card.data.preload_from_hub = preload or None
+    if zerogpu:
+        card.data.python_version = ZERO_PYTHON
     card.data.thumbnail = f"{constants.ENDPOINT}/spaces/{repo}/resolve/main/{card.data.thumbnail}"
     return str(card)
 
@@ -249,8 +269,9 @@ def _call(space: Space, examples: Path, url: str) -> None:
 # --- uploading --------------------------------------------------------------------------------------------
 
 
-def upload(name: str, folder: Path, repo: str, *, private: bool = False) -> tuple[str, bool]:
-    """Makes the Space unless it is there, and its files those of the bundle, in one commit.
+def upload(name: str, folder: Path, repo: str, *, private: bool = False, zerogpu: bool = False) -> tuple[str, bool]:
+    """Makes the Space unless it is there, puts it on ZeroGPU where that is asked for, and makes its files those of the
+    bundle, in one commit.
 
     Returns:
         Its address, and whether anything has changed.
@@ -260,7 +281,17 @@ def upload(name: str, folder: Path, repo: str, *, private: bool = False) -> tupl
     """
     api = HfApi()
     with hub.sentences(repo, push=True):
-        url = api.create_repo(repo, repo_type="space", space_sdk="gradio", private=private or None, exist_ok=True)
+        hardware = SpaceHardware.ZERO_A10G if zerogpu else None
+        url = api.create_repo(
+            repo,
+            repo_type="space",
+            space_sdk="gradio",
+            space_hardware=hardware,
+            private=private or None,
+            exist_ok=True,
+        )
+        if zerogpu and api.get_space_runtime(repo).requested_hardware != hardware:  # it was there, on another
+            api.request_space_hardware(repo, hardware)
         before = api.space_info(repo).sha
         commit = api.upload_folder(
             repo_id=repo,
@@ -287,6 +318,11 @@ def parser() -> argparse.ArgumentParser:
         default=os.environ.get("TORCH_INDEX"),
         help="package index of PyTorch's CPU builds, which are far smaller (default: the variable TORCH_INDEX)",
     )
+    parser.add_argument(
+        "--zerogpu",
+        action="store_true",
+        help="on Hugging Face's ZeroGPU, which lends style transfer a GPU; for style and hub",
+    )
     return parser
 
 
@@ -298,12 +334,12 @@ def main(argv: list[str] | None = None) -> int:
             raise DeployError(f"{args.repo!r} is no name of a Space: write OWNER/NAME.")
         with tempfile.TemporaryDirectory() as place:
             out = args.dry_run or Path(place) / args.space
-            build(args.space, args.repo, out, torch_index=args.torch_index)
+            build(args.space, args.repo, out, torch_index=args.torch_index, zerogpu=args.zerogpu)
             check(args.space, out, args.repo)
             if args.dry_run:
                 print(f"{out}: built and checked, not uploaded")
                 return 0
-            url, changed = upload(args.space, out, args.repo, private=args.private)
+            url, changed = upload(args.space, out, args.repo, private=args.private, zerogpu=args.zerogpu)
             print(url if changed else f"{url} (unchanged)")
             return 0
     except ValueError as error:  # all our errors are ValueErrors of one sentence

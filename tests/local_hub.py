@@ -71,6 +71,7 @@ class Repository:
     private: bool = False
     gated: bool = False
     sdk: str | None = None  # of a Space
+    hardware: str = "cpu-basic"  # and that it is to run on
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -310,7 +311,10 @@ class _Handler(BaseHTTPRequestHandler):
                 409, json.dumps({"error": "You already created this repo", "url": url}).encode()
             )
         repo = self.hub.repositories[kind, id] = Repository(
-            id, private=ask.get("visibility") == "private", sdk=ask.get("sdk")
+            id,
+            private=ask.get("visibility") == "private",
+            sdk=ask.get("sdk"),
+            hardware=ask.get("hardware", "cpu-basic"),
         )
         repo.add(Commit({".gitattributes": Blob(ATTRIBUTES, False)}, None, owner, "initial commit"), "main")
         return self._json({"url": url, "name": id})
@@ -331,6 +335,15 @@ class _Handler(BaseHTTPRequestHandler):
         if "gated" in ask:
             self.repo.gated = bool(ask["gated"])
         return self._json({})
+
+    @route("GET", REPO + "/runtime")
+    def runtime(self):
+        return self._json({"stage": "BUILDING", "hardware": {"current": None, "requested": self.repo.hardware}})
+
+    @route("POST", REPO + "/hardware")
+    def request_hardware(self):
+        self._writable().hardware = json.loads(self.body)["flavor"]
+        return self.runtime()
 
     @route("GET", REPO)
     @route("GET", REPO + "/revision/(?P<revision>[^/]+)")

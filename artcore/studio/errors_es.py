@@ -257,6 +257,9 @@ TASKS = {
     "The painting is {width} x {height} px: give one of at least {least} px a side.": (
         "El cuadro es de {width} x {height} px: da uno de al menos {least} px por lado."
     ),
+    "The GPU is lent for too short a time for this: ask for fewer steps, or a smaller size.": (
+        "La GPU se presta por demasiado poco tiempo para esto: pide menos pasos, o un tamaño menor."
+    ),
     "There are {masks} masks for {paintings} paintings: give one for each.": (
         "Hay {masks} máscaras para {paintings} cuadros: da una para cada uno."
     ),

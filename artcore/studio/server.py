@@ -23,7 +23,7 @@ from starlette.middleware import Middleware
 
 from artcore import __version__, runtime
 from artcore.load import catalog
-from artcore.studio import border, hub, install, look, rest, shared, words
+from artcore.studio import border, gpu, hub, install, look, rest, shared, words
 from artcore.studio.monitoring import Monitor, Watch
 from artcore.studio.sessions import Sessions
 from artcore.studio.spanish import GRADIO
@@ -209,7 +209,10 @@ def run(host: str | None = None, port: int | None = None, settings: Settings | N
             app.state.monitor.page.mcp_server_obj._local_url = f"http://{own}:{listener.getsockname()[1]}/"
         # Without a limit, stopping would wait for whoever takes his time.
         config = uvicorn.Config(app, host, port, log_level="info", access_log=False, timeout_graceful_shutdown=3)
-        _Server(config, app.state.monitor, settings.grace).run(sockets=[listener])
+        server = _Server(config, app.state.monitor, settings.grace)
+        if gpu.LENT:
+            gpu.report(app.state.monitor.page, server)
+        server.run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

@@ -99,6 +99,13 @@ def task(name: str) -> Callable:
         return _tasks[name]
 
 
+def forget() -> None:
+    """In a process that was forked: no task of the parent's, which is on its device, and no lock of its threads."""
+    global _loading
+    _loading = threading.Lock()
+    _tasks.clear()
+
+
 def blend(parts: dict[str, float]) -> Callable:
     """The painter between those of several catalog names, so much of each; one alone is its own."""
     return task(*parts) if len(parts) == 1 else _mixed(tuple(parts.items()))

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import gradio as gr
@@ -16,7 +16,7 @@ from PIL import Image
 
 from artcore import image as pictures
 from artcore.recipe import Recipe
-from artcore.studio import recipes, sending, several, shared
+from artcore.studio import gpu, recipes, sending, several, shared
 from artcore.studio.words import say
 from artcore.tasks.sheets import Album, originals
 from artcore.tasks.style import PRESETS, Snapshot, StyleError, StyleOptions, StyleTransfer
@@ -111,13 +111,9 @@ def style(
         masks = [m for m in (mask, mask_2, mask_3) if m]
         main = {"content": content, "style": style, "smoothness": smoothness}
         chosen = {name: value for name, value in main.items() if value is not None} | mapping(options)
-        run = _transfer(features).run(
-            source,
-            _painted(given),
-            options=StyleOptions.preset(preset, **chosen),
-            masks=masks or None,
-            init=start,
-        )
+        options_ = StyleOptions.preset(preset, **chosen)
+        transfer = Transfer(features, source, _painted(given), options_, masks or None, start)
+        run = _begun(transfer, stop_after)
         yield from _stream(run, _name(source, given[0]), stop_after, format, recipe)
 
 
@@ -134,7 +130,7 @@ def style_resume(file: str | None, stop_after: int = 0, format: str = "png", rec
         As `style`.
     """
     with shared.sentences():
-        yield from _stream(_resumed(file), Path(file).stem[:80], stop_after, format, recipe)
+        yield from _stream(_resumed(file, stop_after), Path(file).stem[:80], stop_after, format, recipe)
 
 
 def _stream(run: Iterator[Snapshot], name: str, stop_after: int, format: str, recipe: bool) -> Iterator:
@@ -339,7 +335,7 @@ def build() -> sending.Port:
 
     def foresee(given: dict) -> str:
         """How long it would take, before anybody presses the button."""
-        if not given[size]:
+        if not given[size] or gpu.LENT:  # nobody knows how quick that will be
             return gr.skip()
         with shared.sentences():
             if given[features] != "encoder":
@@ -386,7 +382,7 @@ def build() -> sending.Port:
         masks = _regions(given[editor], chosen)
         hung = _painted([path for path in chosen if path])
         options = StyleOptions.of({name: given[knob] for name, knob in knobs.items()})
-        run = _transfer(given[features]).run(source, hung, options=options, masks=masks, init=given[start])
+        run = _begun(Transfer(given[features], source, hung, options, masks, given[start]))
         return run, _name(source, hung[0])
 
     def show(given: dict, request: gr.Request) -> Iterator[dict]:
@@ -630,12 +626,52 @@ def _knob(field: object, *, info: bool = True, **options: object) -> gr.componen
 def _until(run: Iterator[Snapshot], enough: Callable[[Snapshot], bool]) -> Iterator[tuple[Snapshot, bool]]:
     """Snapshots of a run, each with whether it is the last: the final one, or when it is enough, or has gone on too
     long this time. The run stands still at the last one, so that its picture and resume file can be had."""
+    if isinstance(run, gpu.Loan):
+        yield from run.until(enough)
+        return
     begun = time.monotonic()
     for snapshot in run:
         last = snapshot.final or enough(snapshot) or time.monotonic() - begun > LONGEST
         yield snapshot, last
         if last:
             return
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What a run is made of, so that it can be made in another process: as :meth:`StyleTransfer.run` takes it, or the
+    path of a resume file."""
+
+    features: str = "encoder"
+    source: str | None = None
+    styles: list[str] | None = None
+    options: StyleOptions | None = None
+    masks: list[str | Image.Image] | None = None
+    start: str | None = None
+    resume: str | None = None
+
+    def run(self) -> Iterator[Snapshot]:
+        if self.resume is None:
+            how = {"options": self.options, "masks": self.masks, "init": self.start}
+            return _transfer(self.features).run(self.source, self.styles, **how)
+        try:
+            return _transfer("encoder").resume(self.resume)
+        except StyleError as error:
+            if "VGG19" not in str(error):
+                raise
+            return _vgg().resume(self.resume)
+
+    def forget(self) -> None:
+        """Nets that were loaded before this process was forked."""
+        _vgg.cache_clear()
+
+
+def _begun(transfer: Transfer, stop_after: int = 0) -> Iterator[Snapshot] | gpu.Loan:
+    """The run, here or on the GPU that is lent for it."""
+    if not gpu.LENT:
+        return transfer.run()
+    _transfer(transfer.features)  # or a net that is not here yet would be fetched on a visitor's quota
+    return gpu.Loan(transfer, stop_after)
 
 
 def _transfer(features: str) -> StyleTransfer:
@@ -649,16 +685,11 @@ def _vgg() -> StyleTransfer:
     return StyleTransfer("vgg19")
 
 
-def _resumed(path: str | None) -> Iterator[Snapshot]:
+def _resumed(path: str | None, stop_after: int = 0) -> Iterator[Snapshot] | gpu.Loan:
     """The run that a file goes on with, by the net that it was made with."""
     if not path:
         raise gr.Error("There is no resume file yet: choose the one that a stopped run gave you.", title="No file")
-    try:
-        return _transfer("encoder").resume(path)
-    except StyleError as error:
-        if "VGG19" not in str(error):
-            raise
-        return _vgg().resume(path)
+    return _begun(Transfer(resume=path), stop_after)
 
 
 def _resume_file(snapshot: Snapshot, name: str) -> str:
