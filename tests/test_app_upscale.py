@@ -30,7 +30,7 @@ from tests.hub_server import serve, write_catalog
 from tests.upscale_net import add_upscalers
 
 DEFAULTS = {"image": None, "model": "fidelity", "scale": 4, "strength": 1, "texture": 0, "consistent": "auto",
-            "format": "png", "keep_metadata": False, "recipe": True}  # fmt: skip
+            "format": "png", "keep_metadata": False, "recipe": True, "ensemble": False}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +115,7 @@ def test_the_picture_is_the_librarys(connect: Callable[[], Client], photo: Path)
         ({}, fidelity, {}),
         ({"scale": 2, "strength": 0.5}, fidelity, {"scale": 2, "strength": 0.5}),
         ({"consistent": "no"}, fidelity, {"consistent": False}),
+        ({"ensemble": True}, fidelity, {"ensemble": True}),
         ({"model": "photo"}, worn, {}),
         ({"model": "photo", "consistent": "yes"}, worn, {"consistent": True}),
         ({"texture": 0.25}, blended, {}),

@@ -16,7 +16,7 @@ from artcore.cards import scores, upscale
 from artcore.models.enhancenet import EnhanceNet
 from training import publish
 
-PARTS = ("with back-projection", "the net alone", "bicubic")
+PARTS = ("with back-projection", "and self-ensemble", "the net alone", "bicubic")
 
 
 def picture(seed: int, size: tuple[int, int] = (72, 52)) -> Image.Image:
@@ -33,7 +33,7 @@ class Told:
     def __init__(self, make):
         self.make, self.told = make, []
 
-    def __call__(self, small, *, consistent=None):
+    def __call__(self, small, *, consistent=None, ensemble=False):
         self.told.append((small, consistent))
         return self.make(small)
 
@@ -169,7 +169,7 @@ def test_any_folder_judges_a_run_in_the_shell(weights, data, tmp_path, capsys):
         main(["cards", "--model", str(run), "--set", str(tmp_path / "Set2"), "--json", str(tmp_path / "f.json")]) == 0
     )
     out = capsys.readouterr().out
-    assert "x4 on 2 pictures of Set2" in out and "| Set2 | with back-projection | the net alone | bicubic |" in out
+    assert "x4 on 2 pictures of Set2" in out and f"| Set2 | {' | '.join(PARTS)} |" in out
     assert "it works with back-projection" in out
     (found,) = json.loads((tmp_path / "f.json").read_text())
     text = cards.baseline_section([found], upscale)

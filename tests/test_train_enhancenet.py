@@ -242,6 +242,20 @@ def test_full_circle_through_texture_and_photo_from_one_fidelity_net(data):
     assert EnhanceNet.from_pretrained(tuned["texture"])(torch.rand(1, 3, 5, 7)).shape == (1, 3, 20, 28)
 
 
+def test_what_is_saved_lies_between_init_and_what_was_trained(data):
+    fidelity = main(arguments(data, out="fidelity"))
+    nets = [
+        weights(main(arguments(data, out=f"tuned{share}", init=fidelity, interpolation=share))) for share in (1, 0.25)
+    ]
+    start = weights(fidelity)
+    assert any(not torch.equal(start[k], nets[0][k]) for k in start)
+    for k in start:
+        expected = torch.lerp(start[k].float(), nets[0][k].float(), 0.25)
+        assert torch.allclose(nets[1][k].float(), expected, atol=2e-3)
+    with pytest.raises(loop.ConfigError, match="more than 0, to 1; below 1 with init"):
+        Config(interpolation=0.5)
+
+
 @pytest.mark.parametrize("preset", ["fidelity", "texture", "photo"])
 def test_a_resumed_run_equals_an_uninterrupted_one(data, monkeypatch, preset):
     whole = weights(main(arguments(data, "--preset", preset, "--scratch", out="whole")))

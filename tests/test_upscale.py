@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageDraw
 
 import artcore
-from artcore import image, runtime
+from artcore import image, recipe, runtime
 from artcore.load import LoadError, kind, kinds, load, mix
 from artcore.models.enhancenet import EnhanceNet
 from artcore.models.stylenet import StyleNet
@@ -215,6 +215,19 @@ def test_tiles_equal_the_whole_and_report_progress(upscaler, monkeypatch, source
     assert last.error == pytest.approx(whole.error, abs=0.3)
 
 
+@pytest.mark.parametrize("source", [picture(150, 120), cutout(150, 120)])
+def test_an_ensemble_sees_mirrored_and_turned_pictures_alike(upscaler, monkeypatch, source):
+    plain, made = upscaler(source), upscaler(source, ensemble=True)
+    assert difference(plain, made) > 1
+    for turn in (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_90, Image.Transpose.TRANSPOSE):
+        assert difference(upscaler(source.transpose(turn), ensemble=True), made.transpose(turn)) <= 1
+    assert difference(upscaler(source.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+                      plain.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) > 1  # fmt: skip
+    assert recipe.of(made).options["ensemble"] is True and "ensemble" not in recipe.of(plain).options
+    monkeypatch.setattr(room, "TILE", 50)
+    assert difference(upscaler(source, ensemble=True), made) <= 1
+
+
 def test_a_box_is_that_part_of_the_whole(upscaler):
     source = picture(150, 120)
     whole = upscaler(source)
@@ -260,6 +273,7 @@ def test_a_picture_that_does_not_fit_memory_is_refused_before_any_work(upscaler,
             for bad in (-0.1, 1.1, math.nan, "1", None, True)
         ),
         ({"consistent": "yes"}, "consistent is 'yes'; give True, False, or None"),
+        ({"ensemble": 8}, "ensemble is 8; give True or False"),
         *(({"box": bad}, "within 40 x 30") for bad in ((0, 0, 41, 3), (3, 3, 3, 9), (-1, 0, 3, 3), "box", (1, 2), 7)),
     ],
 )
@@ -290,6 +304,7 @@ def test_seconds_grow_with_the_picture(upscaler):
     assert upscaler.seconds(2000, 1500) == pytest.approx(4 * upscaler.seconds(1000, 750), rel=0.2)
     assert upscaler.seconds(1000, 750, scale=2) < upscaler.seconds(1000, 750)
     assert upscaler.seconds(1000, 750, consistent=False) < upscaler.seconds(1000, 750)
+    assert 2 < upscaler.seconds(1000, 750, ensemble=True) / upscaler.seconds(1000, 750) <= 8
 
 
 # --- from the catalog -------------------------------------------------------------------------------------

@@ -44,6 +44,8 @@ TEXTURE = {
     "size": 144,
     "steps": 900,
     "learning_rate": 2e-4,
+    # By looking too: at 1 a weave is left on dark and on blurred places, at 0.8 a trace of it, at 0.65 none is seen.
+    "interpolation": 0.65,
 }
 PRESETS: dict[str, dict] = {
     "fidelity": {},
@@ -99,6 +101,7 @@ class Config:
     warmup: int = 100
     clip: float = 1.0
     ema: float = 0.999
+    interpolation: float = 1.0  # what is saved lies so far from init to what was trained (Wang et al. 2018, "ESRGAN")
     mixed_precision: str = "no"  # "bf16" where the processor has it
     checkpoint_every: int = 500
     sample_every: int = 500
@@ -122,6 +125,8 @@ class Config:
                 "texture and photo are fine-tuned from fidelity; give --init weights/enhancenet.fidelity, or --scratch "
                 "to begin with nothing."
             )
+        if not 0 < self.interpolation <= 1 or (self.interpolation < 1 and not (self.init or self.scratch)):
+            raise loop.ConfigError(f"interpolation is {self.interpolation}; give more than 0, to 1; below 1 with init.")
         if not 0 <= self.more_share < 1:
             raise loop.ConfigError(f"more_share is {self.more_share}; give 0 or more, less than 1.")
         least = {"batch_size": 1, "buffer": 0, "more_short_side": 8, "steps": 0, "jitter": 0}
@@ -149,6 +154,17 @@ def build(config: Config) -> EnhanceNet:
     else:
         net = EnhanceNet(config.channels, config.blocks, config.upsample, config.expansion)
     net.consistent = config.degrade == "none"
+    return net
+
+
+@torch.no_grad()
+def finished(net: EnhanceNet, config: Config) -> EnhanceNet:
+    """The net that is saved: with plain convolutions, and ``interpolation`` of the way from ``init`` to ``net``."""
+    net = net.folded()
+    if config.init and config.interpolation < 1:
+        start = EnhanceNet.from_pretrained(config.init).state_dict()
+        for name, tensor in net.state_dict().items():
+            tensor.lerp_(start[name].to(tensor), 1 - config.interpolation)
     return net
 
 
@@ -300,8 +316,9 @@ def train(config: Config) -> Path:
     def save() -> None:
         loop.checkpoint(accelerator, out)
         if accelerator.is_main_process:
-            averaged.module.folded().save_pretrained(out / "model", dtype="float16")
-            figures = evaluate(averaged.module, held, device, config.degrade)
+            saved = finished(averaged.module, config)
+            saved.save_pretrained(out / "model", dtype="float16")
+            figures = evaluate(saved, held, device, config.degrade)
             accelerator.log(figures, step=progress.step)
             counts = {"pictures": len(pictures), "more": len(more), "held_back": len(held_files)}
             here = [f for s, found in besides.items() if not s.startswith("hub:") for f in found]

@@ -131,9 +131,9 @@ def through_jpeg(picture: Image.Image) -> Image.Image:
 def score(task: object, truths: Iterable[object], *, spoil: bool = False) -> scores.Figures:
     """What an upscaler makes of reduced pictures, beside bicubic: means over the pictures.
 
-    task: called with a picture and `consistent`, whether the result is pulled to what reduces to the input
-    (back-projection). truths: what `whole` takes. spoil: the input went through JPEG too; then there is no truth that
-    reduces to it, and the net alone is asked, without back-projection.
+    task: called with a picture, `consistent`, whether the result is pulled to what reduces to the input
+    (back-projection), and `ensemble`. truths: what `whole` takes. spoil: the input went through JPEG too; then there
+    is no truth that reduces to it, and the net alone is asked, without back-projection.
     """
     rows = [_measure(task, whole(truth), spoil) for truth in truths]
     return {
@@ -147,7 +147,8 @@ def _measure(task: object, truth: Image.Image, spoil: bool) -> scores.Figures:
     told = through_jpeg(small) if spoil else small
     made = {"the net alone": task(told, consistent=False), "bicubic": bicubic(told)}
     if not spoil:
-        made = {"with back-projection": task(told, consistent=True), **made}
+        pulled = {"with back-projection": {}, "and self-ensemble": {"ensemble": True}}
+        made = {column: task(told, consistent=True, **also) for column, also in pulled.items()} | made
     tensors = {name: scores.tensor(picture.convert("RGB")) for name, picture in made.items()}
     target = scores.tensor(truth)
     figures = {

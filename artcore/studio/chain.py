@@ -31,7 +31,8 @@ OPTIONS: dict[str, dict] = {
     "colorize": {"model": "general", "seed": 0},
     "paint": {"style": "vangogh", "method": "auto", "strength": 1, "seed": 0, "direction": "to_painting", "light": 0,
               "keep_colours": 0, "stroke": 1, "detail": 0},
-    "upscale": {"model": "fidelity", "scale": 4, "strength": 1, "texture": 0, "consistent": "auto"},
+    "upscale": {"model": "fidelity", "scale": 4, "strength": 1, "texture": 0, "consistent": "auto",
+                "ensemble": False},
 }  # fmt: skip
 
 NOTE = """### One picture, several hands

@@ -167,6 +167,7 @@ PAGE = {
         "texture solo se mezcla con fidelity, y el modelo es {name}: elige fidelity, o 0 de texture."
     ),
     "consistent is {value}: choose from {names}.": "consistent es {value}: elige entre {names}.",
+    "ensemble is {value}; give True or False.": "ensemble es {value}; da True o False.",
     "format is {value}: choose from {names}.": "format es {value}: elige entre {names}.",
     "features is {value}: choose from {names}.": "features es {value}: elige entre {names}.",
     "stop_after is {value}: give a whole number of steps, or 0 to go on to the end.": (

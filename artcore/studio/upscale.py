@@ -56,6 +56,7 @@ class Order:
     strength: float = 1.0
     texture: float = 0.0
     consistent: str = "auto"
+    ensemble: bool = False
 
     @property
     def parts(self) -> dict[str, float]:
@@ -81,7 +82,8 @@ class Order:
         """Of the task."""
         if self.consistent not in PULL:
             raise gr.Error(f"consistent is {self.consistent!r}: choose from {', '.join(PULL)}.")
-        return {"scale": self.scale, "strength": self.strength, "consistent": PULL[self.consistent]}
+        told = {"scale": self.scale, "strength": self.strength, "ensemble": self.ensemble}
+        return told | {"consistent": PULL[self.consistent]}
 
     @property
     def file(self) -> str:
@@ -114,6 +116,7 @@ def upscale(
     format: str = "png",
     keep_metadata: bool = False,
     recipe: bool = True,
+    ensemble: bool = False,
 ) -> Iterator:
     """Make a picture two, three or four times as large.
 
@@ -130,13 +133,15 @@ def upscale(
         format: Of the file that comes back: "png" (exact), "jpeg" or "webp".
         keep_metadata: Whether the picture's EXIF data and colour profile are kept.
         recipe: Whether the file tells what made it, in its metadata.
+        ensemble: Whether the model looks at the picture in eight ways, turned and mirrored, and their mean is taken:
+            nearer to the truth, eight times as long.
 
     Returns:
         The enlarged picture, and what is known of it: its size, and as "consistency_db" how exactly reducing it gives
         the picture back (null for exactly).
     """
     with shared.sentences():
-        order = Order(shared.needed(image), model, scale, strength, texture, consistent)
+        order = Order(shared.needed(image), model, scale, strength, texture, consistent, ensemble)
         for snapshot in order.run():
             if snapshot.image is None:
                 yield gr.skip(), gr.skip()  # where a caller that gave up is noticed
@@ -183,6 +188,7 @@ def build() -> sending.Port:
                 )
             with gr.Accordion("More", open=False, elem_id="upscale-more"):
                 consistent = gr.Dropdown(PULLS, value="auto", label="Reducing it gives your picture back")
+                ensemble = gr.Checkbox(False, label="Eight looks, turned and mirrored: truer, eight times as long")
             with gr.Row(elem_classes="actions"):
                 go = gr.Button("Enlarge", variant="primary", size="lg", scale=3, min_width=110, elem_id="upscale-go")
                 stop = gr.Button(
@@ -212,14 +218,13 @@ def build() -> sending.Port:
 
     # --- events -----------------------------------------------------------------------------------------
 
-    choice = {photo, model, scale, strength, texture, consistent}
+    knobs = [model, scale, strength, texture, consistent, ensemble]
+    choice = {photo, *knobs}
 
     def ordered(given: dict) -> Order:
         """What stands on the bench."""
         blended = given[texture] if _blends(given[model]) else 0
-        return Order(
-            shared.needed(given[photo]), given[model], given[scale], given[strength], blended, given[consistent]
-        )
+        return Order(shared.needed(given[photo]), *((given | {texture: blended})[knob] for knob in knobs))
 
     def forecast(order: Order, found: tuple[int, int]) -> str:
         large = tuple(order.scale * side for side in found)
@@ -307,9 +312,9 @@ def build() -> sending.Port:
     photo.select(_pointed, None, spot, queue=False, **quiet).success(**magnified)
     strip.select(_example, None, photo, queue=False, **private)
     model.change(point_out, model, [texture, note], queue=False, **quiet)
-    knobs = [component.change for component in (model, scale, strength, texture, consistent)]
-    gr.on(knobs, foresee, choice | {size}, outlook, trigger_mode="always_last", **shared.AT_ONCE, **quiet)
-    gr.on(knobs, **magnified, trigger_mode="always_last")
+    turned = [knob.change for knob in knobs]
+    gr.on(turned, foresee, choice | {size}, outlook, trigger_mode="always_last", **shared.AT_ONCE, **quiet)
+    gr.on(turned, **magnified, trigger_mode="always_last")
     run = go.click(show, choice | {spot}, [result, status, stop, take.row, made], show_progress_on=result, **net)
     run.then(lambda: gr.Button(visible=False), None, stop, queue=False, **private)  # after an error too
     shared.stoppable(stop, status, [run])
@@ -327,12 +332,11 @@ def build() -> sending.Port:
             scale: told.options.get("scale"),
             strength: told.options.get("strength"),
             consistent: next((name for name, pull in PULL.items() if pull is told.options.get("consistent")), None),
+            ensemble: told.options.get("ensemble", False),
         }
         return recipes.fitting(wanted)
 
-    return sending.port(
-        photo, take, made, status, settle=settle, controls=[model, scale, strength, texture, consistent]
-    )
+    return sending.port(photo, take, made, status, settle=settle, controls=knobs)
 
 
 def _endpoint() -> None:
@@ -350,6 +354,7 @@ def _endpoint() -> None:
             gr.Textbox("png", label="Format", **hidden),
             gr.Checkbox(False, label="Keep metadata", **hidden),
             gr.Checkbox(True, label="Recipe in the file", **hidden),
+            gr.Checkbox(False, label="Ensemble", **hidden),
         ],
         [gr.Image(format="png", label="Enlarged", **hidden), gr.JSON(label="What is known of it", **hidden)],
         api_name="upscale",
