@@ -375,7 +375,7 @@ def _halted(space: Space, folder: Path) -> str:
             clicks = [event for event in config["dependencies"] for id, _ in event["targets"] if _ == "click"]
             return next(e for e in clicks if any(props[id].get("elem_id") == button for id, _ in e["targets"]))
 
-        given = {"Size": 128, "Steps": 2000}
+        given = {"Size": 256, "Steps": 1000}
         for name, label in (("photo", "Your photo"), ("painting", "The painting")):
             (path,) = http.post("/upload", files={"files": (folder / f"{name}.png").open("rb")}).json()
             given[label] = {"path": path, "meta": {"_type": "gradio.FileData"}}
