@@ -736,12 +736,14 @@ def test_the_bench_says_what_was_missed():
     from tests.bench.style import table
 
     speed = {"run_s": 50.0, "predicted_s": 30.0, "preview_s": 1.0, "closure_s": 1.2, "times_faster": 12.0}
-    speed |= {"dtype": "bfloat16", "threads": 2}
+    quality = {"brushwork": 0.01, "of the photo": 0.03, "colour": 0.04, "of the photo ": 0.03, "content kept": 0.35}
+    speed |= {"dtype": "bfloat16", "threads": 2, "quality": quality}
     memory = {"bytes": 3.1e9, "steps": 60, "seconds": 90.0}
     found = {"busy": True, "size": "533 x 400", "large": "2048 x 1536", "speed": speed, "memory": memory}
     lines = table(found)
     assert "MISSED: at most 40 s" in lines and "MISSED: memory under 3 GB" in lines and "busy" in lines
-    assert "reached: at least 12 times faster" in lines
+    assert "reached: at least 12 times faster" in lines and "reached: content kept at least 0.3" in lines
+    assert "0.0100 (photo 0.0300)" in lines and "MISSED: nearer to the painting than the photo" in lines
 
 
 def test_a_palette_that_would_crush_the_photo_is_met_half_way():
