@@ -395,13 +395,19 @@ def _style_flags(parser: argparse.ArgumentParser) -> None:
     """A flag for every option of a style transfer, as its metadata says; what is not given is the preset's."""
     from artcore.tasks.style_options import PRESETS, StyleOptions
 
-    parser.add_argument("--preset", default="default", choices=list(PRESETS), help="what the options below begin with")
+    parser.add_argument(
+        "--preset", default="default", choices=list(PRESETS),
+        help="what the options below begin with; for the layers of block 5 that gatys and document-002 ask for, the"
+        " shipped encoder, of four blocks, has r4_2, and --features vgg19 the papers' own",
+    )  # fmt: skip
     parser.add_argument(
         "--features", default="encoder", metavar="NET", help="encoder, vgg19 (fetched once), or a file of its weights"
     )
     parser.add_argument(
-        "--mask", action="append", type=Path, metavar="FILE", help="white where a painting counts; one for each"
-    )
+        "--mask", action="append", type=Path, metavar="FILE",
+        help="white where a painting counts, one for each; where all are black the photo stays; resized where it has"
+        " the photo's aspect, refused where not",
+    )  # fmt: skip
     groups = {}
     for f in dataclasses.fields(StyleOptions):
         told, kind = f.metadata, type(f.default)
@@ -509,7 +515,9 @@ def _style(args: argparse.Namespace) -> int:
     if snapshot.final:
         return 0
     if args.save_state:
-        print(f"Stopped; go on with: python -m artcore style --resume {args.save_state} {out}", file=sys.stderr)
+        features = [] if args.features == "encoder" else ["--features", args.features]
+        words = shlex.join([*features, "--resume", str(args.save_state), str(out)])
+        print(f"Stopped; go on with: python -m artcore style {words}", file=sys.stderr)
     else:
         print("Stopped; with --save-state FILE it could go on.", file=sys.stderr)
     return 130
@@ -525,6 +533,14 @@ def _sweep(args: argparse.Namespace) -> int:
 
     if not args.sheet or len(args.files) < 2 or args.resume:
         raise StyleError("A sweep needs a photo, one painting or more, and --sheet FILE to be drawn into.")
+    if args.plot or args.animation or args.snapshots or args.save_state:
+        raise StyleError("A sweep keeps --sheet alone: leave out --plot, --animation, --snapshots and --save-state.")
+    weighed = args.option_style_weights or any(t.replace("-", "_").startswith("style_weights=") for t in args.sweep)
+    if len(args.files) > 2 and not (weighed or args.mask):  # OUT, by habit: where it is there it is a picture
+        raise StyleError(
+            f"{args.files[-1]} would be one more painting, since a sweep writes --sheet alone: leave it out, or add"
+            " --style-weights where it is one."
+        )
     if len(args.sweep) > 2:
         raise StyleError(f"--sweep has {len(args.sweep)} options: a sheet has two sides, so give one or two.")
     _check_target(args.sheet, image.FORMATS)

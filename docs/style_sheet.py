@@ -1,6 +1,6 @@
 """The picture of the style transfer: six photos in the manner of six paintings, by the default options.
 
-    python -m docs.style_sheet docs/style.jpg [--size 400] [--parts folder]
+    python -m docs.style_sheet docs/style.jpg [--size 533] [--parts folder]
 
 Prints, for each pair, what is measured: the distance of 7x7 patches to the painting at three scales (brushwork
 without colour, and colour), beside that of the unchanged photo, and how much of the photo's drawing is kept.
@@ -85,7 +85,8 @@ def table(figures: list[dict]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m docs.style_sheet")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--size", type=int, default=400, help="longer side of the pictures that are made (400)")
+    size = StyleOptions().size
+    parser.add_argument("--size", type=int, default=size, help=f"longer side of the pictures that are made ({size})")
     parser.add_argument("--cell", type=int, default=240, help="longer side of a picture on the sheet (240)")
     parser.add_argument("--parts", type=Path, help="folder that keeps the single pictures")
     args = parser.parse_args()

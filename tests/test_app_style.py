@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import httpx
@@ -21,9 +22,10 @@ from gradio_client.exceptions import AppError
 from PIL import Image, ImageColor
 
 from artcore import image as pictures
+from artcore import runtime
 from artcore.load import load
 from artcore.models.encoder import ArtEncoder
-from artcore.studio import shared, style
+from artcore.studio import hub, shared, style
 from artcore.tasks.style import Snapshot, StyleOptions, StyleTransfer
 from tests.hub_server import serve, write_catalog, write_pictures
 
@@ -144,6 +146,14 @@ def test_paintings_masks_and_a_start_as_files(connect: Callable[[], Client], fil
     assert same(picture, load("encoder")(files["photo"], both, options=OPTIONS))
 
 
+def test_one_painting_here_and_the_photo_elsewhere(connect: Callable[[], Client], files: dict) -> None:
+    picture, _, _ = ask(connect(), files, mask=handle_file(files["left"]), options=QUICK | {"feather": 0})
+    made, photo = (np.asarray(Image.open(path).convert("RGB")).astype(int) for path in (picture, files["photo"]))
+    white = np.asarray(Image.open(files["left"]).convert("L")) > 127
+    assert 0.1 < white.mean() < 0.9
+    assert np.array_equal(made[~white], photo[~white]) and abs(made[white] - photo[white]).mean() > 2
+
+
 @pytest.mark.parametrize(("format", "suffix"), [("jpeg", ".jpg"), ("webp", ".webp")])
 def test_formats(connect: Callable[[], Client], files: dict, format: str, suffix: str) -> None:
     file = Path(ask(connect(), files, format=format)[0])
@@ -249,7 +259,7 @@ def test_sentences(connect: Callable[[], Client], files: dict, tmp_path: Path) -
         ((photo, painting), {"options": {"name": 1}}, "There is no option 'name'"),
         ((photo, painting), {"options": {"preset": "gatys", "self": 1}}, "There is no option"),
         ((photo, painting), {"options": {"steps": 10**400}}, "give a whole number of 1 or more"),
-        ((photo, painting), {"mask": file("black.png")}, "Mask 1 is empty"),
+        ((photo, painting), {"mask": file("black.png")}, "Mask 1 is dark everywhere"),
         ((photo, painting), {"mask": file("standing.png")}, "another aspect"),
         ((photo, painting), {"mask": file("black.png"), "mask_2": file("black.png")}, "2 masks for 1 paintings"),
     ):
@@ -334,6 +344,67 @@ def test_nobody_keeps_the_others_waiting_for_ever(
     assert connect().predict(handle_file(file), api_name="/style_resume")[1]["final"]  # what came before counts not
 
 
+# --- handlers of the tab ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def page(weights: Path) -> gr.Blocks:
+    return hub.build()
+
+
+def handler(page: gr.Blocks, name: str) -> tuple[Callable, list]:
+    """A handler of the Style tab by name, and its inputs as they stand at first, by label (None: the photo's size)."""
+    found = next(f for f in page.fns.values() if f.name == name and f.fn.__module__ == style.__name__)
+    return found.fn, found.inputs
+
+
+def given(inputs: list, **changed: object) -> dict:
+    """What a handler of many inputs gets, those of some labels changed."""
+    values = {c: changed.pop(str(getattr(c, "label", None)).replace(" ", "_"), c.value) for c in inputs}
+    assert not changed, changed
+    return values
+
+
+def test_seconds_before_the_click_know_net_deadline_and_loss(page: gr.Blocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "seconds", lambda flops: flops / 2e10)
+    foresee, inputs = handler(page, "foresee")
+
+    def told(**changed: object) -> str:
+        values = given(inputs, **changed)
+        values[next(c for c in inputs if isinstance(c, gr.State))] = (640, 480)
+        return foresee(values)
+
+    assert told().startswith("Painting takes about") and "400 steps, 533 pixels" in told()
+    seconds = StyleTransfer.untrained().seconds(640, 480, StyleOptions())
+    assert told(The_net_that_looks="vgg19").startswith(f"Painting takes about {shared.duration(seconds)}: 400 steps")
+    assert not style._vgg.cache_info().currsize  # nothing was fetched for that
+    assert told(The_net_that_looks="vgg19", **{"Deadline_(s)": 10}) == (
+        "Painting ends at its deadline, after 10 s, as far as it has come of 400 steps"
+    )
+    assert told(Style_loss="mixed") != told()
+
+
+def test_sliders_go_as_far_as_raw_weights_do_and_back(page: gr.Blocks) -> None:
+    stretch, inputs = handler(page, "stretch")
+    assert [c.label for c in inputs] == ["Weights are", "Content", "Style", "Smoothness"]
+    raw = stretch("raw", 1, 1, 0.5)
+    assert [s.value for s in raw] == [1, 1, 0.5] and raw[1].maximum >= 10_000 and raw[2].maximum >= 1000
+    back = stretch("shares", 2, 10_000, 0.5)
+    ends = [f.metadata["maximum"] for f in dataclasses.fields(StyleOptions)[:3]]
+    assert [s.value for s in back] == [2, 1, 0.5] and [s.maximum for s in back] == ends
+
+
+def test_the_tab_paints_with_raw_weights(page: gr.Blocks, files: dict) -> None:
+    show, inputs = handler(page, "show")
+    pictures_ = {"Your_photo": str(files["photo"]), "The_painting": str(files["painting"])}
+    weights = {"Weights_are": "raw", "Style": 10_000, "Smoothness": 1000}
+    values = given(inputs, **pictures_, **weights, Size=64, Steps=6, Scales=1)
+    *_, last = show(values, SimpleNamespace(session_hash="raw"))
+    made = next(value for value in last.values() if isinstance(value, dict))["painting"]
+    options = StyleOptions(**QUICK, weights="raw", style=10_000, smoothness=1000)
+    assert same(made, load("encoder")(files["photo"], files["painting"], options=options))
+
+
 # --- brushed regions --------------------------------------------------------------------------------------
 
 
@@ -350,6 +421,9 @@ def test_brushed_colours_become_masks() -> None:
     assert second[:, :20].min() == 255 and second[:, 20:].max() == 0
     assert third[:, 40:].min() == 255 and third[:, :40].max() == 0
     assert np.array_equal(first, 255 - second - third)
+    for alone in (["a", None, None], [None, "b", None]):  # in whatever colour: the rest is the photo's
+        [only] = (np.asarray(mask) for mask in style._regions(edited, alone))
+        assert np.array_equal(only, second | third)
     [first, third] = style._regions({"layers": [stroke(ochre, (0, 0, 9, 48))]}, ["a", None, "c"])
     assert np.asarray(third)[:, :9].min() == 255 and np.asarray(first)[:, 9:].min() == 255
 
@@ -362,7 +436,7 @@ def test_nothing_brushed_is_no_mask(edited: dict | None) -> None:
 def test_places_and_paintings_have_to_agree() -> None:
     blue = {"layers": [stroke(style.COLOURS[0], (0, 0, 9, 9))]}
     with pytest.raises(gr.Error, match="no such painting"):
-        style._regions(blue, ["a", None, None])
+        style._regions(blue, ["a", None, "c"])
     with pytest.raises(gr.Error, match="The third painting has no place"):
         style._regions(blue, ["a", "b", "c"])
     with pytest.raises(gr.Error, match="The first painting has no place"):

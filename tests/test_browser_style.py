@@ -225,6 +225,33 @@ def test_raw_weights_of_a_preset_can_be_painted_with(visit: Callable, files: dic
     paint(page)
 
 
+def test_raw_weights_of_ones_own_can_be_painted_with(
+    visit: Callable, files: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, original = [], StyleTransfer.run
+
+    def noted(task: StyleTransfer, *given: object, **named: object) -> Iterator[Snapshot]:
+        asked.append(named["options"])
+        return original(task, *given, **named)
+
+    monkeypatch.setattr(StyleTransfer, "run", noted)
+    page = visit()
+    choose(page, files)
+    expand(page, "style-options")
+    for weights, most in (("raw", 100_000), ("shares", 5), ("raw", 100_000)):
+        page.get_by_label("Weights are").click()
+        page.get_by_role("option", name=weights).click()
+        style_ = page.get_by_label("number input for Style", exact=True)
+        page.wait_for_function(f"e => Number(e.max) === {most}", arg=style_.element_handle())
+    for label, value in (("Style", 10_000), ("Smoothness", 1000)):
+        field = page.get_by_label(f"number input for {label}", exact=True)
+        field.fill(str(value))
+        field.press("Tab")
+        settle(page)
+    paint(page)
+    assert (asked[0].weights, asked[0].style, asked[0].smoothness) == ("raw", 10_000, 1000)
+
+
 def test_a_thumbnail_hangs_where_it_is_told_to(visit: Callable) -> None:
     page = visit()
     expand(page, "style-regions")

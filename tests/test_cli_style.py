@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import io
 import json
+import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from artcore import __main__ as shell
 from artcore.__main__ import _parser, main
 from artcore.load import load
 from artcore.models.encoder import ArtEncoder
@@ -22,6 +25,7 @@ from tests.hub_server import write_pictures
 
 QUICK = ["--size", "64", "--steps", "6", "--pyramid", "1"]
 OPTIONS = StyleOptions(size=64, steps=6, pyramid=1)
+ENCODER = {"features": "encoder"}
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +135,20 @@ def test_ctrl_c_keeps_the_best_so_far_and_the_rest_comes_out_the_same(files, tmp
     assert same(files["out"], Image.open(whole))
 
 
+def test_the_command_that_goes_on_can_be_pasted(files, tmp_path, monkeypatch, capsys):
+    """With the net that the run had, and a path with a space."""
+    original = shell._style_task
+    monkeypatch.setattr(shell, "_style_task", lambda args: original(argparse.Namespace(**vars(args) | ENCODER)))
+    with monkeypatch.context() as patch:
+        interrupt_at(3, patch)
+        kept = ["--save-state", tmp_path / "my state.safetensors", "--features", "vgg19"]
+        assert run(files["photo"], files["painting"], files["out"], *kept) == 130
+    words = shlex.split(capsys.readouterr().err.partition("go on with: ")[2].splitlines()[0])
+    assert words[:4] == ["python", "-m", "artcore", "style"] and words[4:6] == ["--features", "vgg19"]
+    assert main(words[3:]) == 0
+    assert same(files["out"], load("encoder")(files["photo"], files["painting"], options=OPTIONS))
+
+
 def test_ctrl_c_without_a_state_says_what_would_have_helped(files, monkeypatch, capsys):
     before = signal.getsignal(signal.SIGINT)
     interrupt_at(2, monkeypatch)
@@ -172,6 +190,10 @@ def test_sweep_over_two_options(files, tmp_path, monkeypatch, capsys):
     layers = ["--sweep", "style-layers=r1_1|r1_1=1, r2_1=2"]
     assert run(files["photo"], files["painting"], *layers, "--sheet", sheet) == 0
     assert len(asked) == 2
+    asked.clear()
+    for weights in (["--sweep", "style-weights=1 2|2 1"], ["--sweep", "seed=1,2", "--style-weights", "1 2"]):
+        assert run(files["photo"], files["painting"], files["other"], *weights, "--sheet", sheet) == 0
+    assert len(asked) == 4
 
 
 @pytest.mark.parametrize(
@@ -193,7 +215,10 @@ def test_sweep_over_two_options(files, tmp_path, monkeypatch, capsys):
         (["{photo}", "{painting}", "{out}", "--mask", "{left}", "--mask", "{right}"], "2 masks for 1 paintings"),
         (["{photo}", "{painting}", "{out}", "--init", "{folder}/nothing.png"], "nothing.png"),
         (["{photo}", "{painting}", "{out}", "--features", "{folder}/no.pth"], "no.pth"),
+        (["{photo}", "{painting}", "{out}", "--style-weights", "1 2"], "2 numbers for 1 paintings: give one for each"),
         (["{photo}", "{painting}", "--sweep", "style=1,2"], "--sheet FILE"),
+        (["{photo}", "{painting}", "{other}", "--sheet", "{out}", "--sweep", "style=1"], "other.png would be one more"),
+        (["{photo}", "{painting}", "--sheet", "{out}", "--sweep", "style=1", "--plot", "{out}"], "leave out --plot"),
         (["{photo}", "{painting}", "--sheet", "{out}", "--sweep", "style"], "no values for style"),
         (["{photo}", "{painting}", "--sheet", "{out}", "--sweep", "style=1,x"], "no float"),
         (["{photo}", "{painting}", "--sheet", "{out}", "--sweep", "style=1,-1"], "style is -1.0"),

@@ -56,7 +56,7 @@ def files(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     exif = Image.Exif()
     exif[0x0110] = "Camera obscura"
-    for name, size in (("photo", (36, 48, 3)), ("one", (40, 40, 3)), ("two", (48, 40, 3)), ("noise", (36, 48))):
+    for name, size in (("photo", (36, 48, 3)), ("one", (48, 48, 3)), ("two", (56, 48, 3)), ("noise", (36, 48))):
         Image.fromarray(rng.integers(40, 216, size, dtype=np.uint8)).save(tmp_path / f"{name}.png", exif=exif.tobytes())
     left = Image.new("L", (48, 36))
     left.paste(255, (0, 0, 24, 36))

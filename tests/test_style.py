@@ -7,20 +7,25 @@ import io
 import json
 import math
 import threading
+from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
-from artcore import image, perceptual, runtime
+from artcore import image, metrics, perceptual, runtime
+from artcore.__main__ import _parser
 from artcore.models.encoder import ArtEncoder
 from artcore.models.vgg import VGG19
-from artcore.tasks import style_losses, style_pictures
+from artcore.studio import style as tab
+from artcore.tasks import style, style_losses, style_pictures
 from artcore.tasks.style import PRESETS, StyleError, StyleOptions, StyleTransfer
 from artcore.tasks.style_losses import Layers, Objective, scales, split, tiles
-from artcore.tasks.style_pictures import fitted, output_size, style_size, tiled
+from artcore.tasks.style_pictures import feathered, fitted, output_size, style_size, tiled
 from artcore.tasks.style_steps import LBFGS, Adam
 
+EXAMPLES = Path(__file__).resolve().parents[1] / "data" / "examples"
 SMALL = {"size": 96, "steps": 10, "pyramid": 1, "preview_every": 5}
 
 
@@ -34,7 +39,7 @@ def task() -> StyleTransfer:
 def photo() -> Image.Image:
     torch.manual_seed(2)
     coarse = torch.rand(1, 3, 6, 8)
-    return image.to_pil(torch.nn.functional.interpolate(coarse, (72, 96), mode="bilinear"))
+    return image.to_pil(F.interpolate(coarse, (72, 96), mode="bilinear"))
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +85,7 @@ def last(run) -> object:
         ({"smoothness": 1e300}, "smoothness is 1e+300"),
         ({"learning_rate": 2}, "learning_rate is 2: give a number greater than 0 and at most 1"),
         ({"style_weights": "1e308 1"}, "style_weights is '1e308'"),
+        ({"rounds": -1}, "rounds is -1: give a whole number of 0 or more"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_one_sentence(values, why):
@@ -106,8 +112,9 @@ def test_options_survive_json_and_take_mappings():
     assert StyleOptions.of(json.loads(json.dumps(options.asdict()))) == options
     assert options.style_layer_weights() == {"r1_1": 2.0, "r2_1": 1.0}
     assert options.styles_shares(2) == [0.25, 0.75]
-    with pytest.raises(StyleError, match="2 numbers for 3 paintings"):
-        options.styles_shares(3)
+    for count in (1, 3):
+        with pytest.raises(StyleError, match=f"2 numbers for {count} paintings"):
+            options.styles_shares(count)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -130,6 +137,7 @@ def test_the_preset_of_document_002_is_the_notebooks():
     options = StyleOptions.preset("document-002")
     assert (options.content, options.style, options.smoothness, options.tv_power) == (1, 10000, 10, 1.25)
     assert (options.size, options.side, options.preview_every, options.optimiser) == (400, "height", 20, "lbfgs")
+    assert (options.rounds, options.history, options.pyramid) == (20, 10, 1)
     pixels = 400 * 533
     for block, channels in enumerate((64, 128, 256, 512, 512), 1):
         positions = pixels / 4 ** (block - 1)
@@ -147,6 +155,16 @@ def test_layers_a_net_lacks_are_answered_by_the_nearest(task):
     assert layers.stride["r4_2"] == 8
     with pytest.raises(StyleError, match="no layer 'eyes'"):
         task.layers(StyleOptions(style_layers="eyes=1"))
+
+
+@pytest.mark.parametrize("preset", ["gatys", "document-002"])
+def test_block_5_is_r4_2_in_the_shipped_net_and_whoever_chooses_it_is_told(preset):
+    layers = StyleTransfer().layers(StyleOptions.preset(preset))
+    assert list(layers.style) == ["r1_1", "r2_1", "r3_1", "r4_1", "r4_2"] and list(layers.content) == ["r4_2"]
+    help = " ".join(_parser()._actions[-1].choices["style"].format_help().split())
+    assert "block 5" in help and "r4_2" in help and "--features vgg19" in help
+    for text in (tab.BLOCK_5, tab.style.__doc__):
+        assert "lock 5" in text and "r4_2" in text and "vgg" in text.replace("-", "").lower()
 
 
 def test_vgg_has_every_block(photo, painting):
@@ -213,12 +231,26 @@ def test_tiles_give_the_loss_and_gradient_of_the_whole(fp32, monkeypatch, loss):
         assert (tiled_gradient - gradient).norm() < 0.01 * gradient.norm()
 
 
-def test_a_share_means_the_same_at_every_size(fp32):
-    """What a slider asks for is a share of the gradient: doubling style doubles its part, smoothness along."""
+@pytest.mark.parametrize("pair", [("rocky_lighthouse", "starry_night"), ("two_parrots", "great_wave")])
+@pytest.mark.parametrize("size", [96, 160])
+def test_a_share_is_what_it_says_for_every_picture_and_size(pair, size):
+    """At the picture where they are weighed, the gradient's root mean square is the share that the sliders promise."""
+    shipped, options = StyleTransfer(), StyleOptions(size=size, steps=1, pyramid=1, content=2.0, style=0.5)
+    names = (f"{kind}_{name}.jpg" for kind, name in zip(("photo", "style"), pair, strict=True))
+    job = next(shipped.run(*(EXAMPLES / name for name in names), options=options))._job
+    o, seed = job.objective, options.seed
+    styles = [job._tensor(p, style_pictures.style_size(p, job.photo.size, options)) for p in job.paintings]
+    content, styles = style_pictures.matched(o.content, styles, [1.0], None, options)
+    with torch.no_grad():
+        _, gradients = o._terms(style_pictures.half_way(o.content, styles), seed, apart=True)
+    for term, share in (("content", 2.0), ("style", 0.5), ("smoothness", 0.5)):
+        rms = gradients[term].square().mean().sqrt().item()
+        assert rms == pytest.approx(share * style_losses.UNITS[term], rel=0.02), term
+
+
+def test_twice_the_style_is_twice_its_part_with_smoothness_along(fp32):
     for size in ((48, 64), (96, 128)):
         o, twice = (objective(StyleOptions(style=style), size=size) for style in (1, 2))
-        reference = 0.5 * o.content + 0.5 * torch.rand(1, 3, *size)
-        del reference
         assert twice.factors["style"] == pytest.approx(2 * o.factors["style"])
         assert twice.factors["smoothness"] == pytest.approx(2 * o.factors["smoothness"])
         assert twice.factors["content"] == pytest.approx(o.factors["content"])
@@ -259,6 +291,19 @@ def test_an_optimiser_finds_the_minimum_of_a_bad_valley(make, steps):
     assert (optimiser.best(x) - wanted).abs().max() < 0.02
 
 
+def test_a_round_ends_with_the_history_and_not_with_what_was_reached():
+    torch.manual_seed(4)
+    wanted, x = torch.rand(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)
+    optimiser = LBFGS(10)
+    for _ in range(5):
+        x = optimiser.step(x, (x - wanted).square().sum().item(), 2 * (x - wanted))
+    best, fresh = optimiser.best(x), LBFGS(10)
+    assert optimiser.pairs and torch.equal(optimiser.forget(x), best)
+    assert optimiser.state() == fresh.state()
+    gradient = 2 * (best - wanted)
+    assert torch.equal(*(o.step(best, gradient.square().sum().item() / 4, gradient) for o in (optimiser, fresh)))
+
+
 def test_lbfgs_takes_back_what_made_it_worse():
     optimiser = LBFGS(5)
     x = torch.zeros(1, 3, 2, 2)
@@ -267,6 +312,51 @@ def test_lbfgs_takes_back_what_made_it_worse():
         nearer = optimiser.step(trial, math.nan, torch.full_like(x, math.nan))
         assert nearer.abs().max() < trial.abs().max() and torch.equal(optimiser.best(nearer), x)
         trial = nearer
+
+
+# --- what it looks like ---
+
+
+def faults(x: torch.Tensor) -> dict[str, float]:
+    """How much of a picture (1, 3, H, W) is frame, checkerboard and rainbow: energy of the outermost Laplacians over
+    the others', of the finest frequencies over all, and of fine chroma over fine luma."""
+    yuv = image.rgb_to_yuv(x.double())
+    luma, chroma = yuv[:, :1], yuv[:, 1:]
+
+    def laplacian(plane: torch.Tensor) -> torch.Tensor:
+        kernel = torch.tensor([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]], dtype=plane.dtype)
+        return F.conv2d(plane.transpose(0, 1), kernel[None, None]).square().sum(0)[0]
+
+    energy = laplacian(luma)
+    ring = torch.ones_like(energy, dtype=torch.bool)
+    ring[1:-1, 1:-1] = False
+    spectrum = torch.fft.fft2(luma[0, 0] - luma.mean()).abs().square()
+    finest = [torch.fft.fftfreq(n).abs() > 0.45 for n in spectrum.shape]
+    return {
+        "frame": (energy[ring].mean() / energy[~ring].mean()).item(),
+        "checkerboard": (spectrum[finest[0][:, None] | finest[1]].mean() / spectrum.mean()).item(),
+        "rainbow": (laplacian(chroma).mean() / energy.mean()).item(),
+    }
+
+
+def test_the_shipped_defaults_paint_without_frame_checkerboard_or_rainbow():
+    photo, painting = (image.open(EXAMPLES / f"{n}.jpg") for n in ("photo_rocky_lighthouse", "style_starry_night"))
+    *_, end = StyleTransfer().run(photo, painting, options=StyleOptions(size=144, steps=40))
+    photo, painting = end.originals[0], end.originals[1][0]
+    made, photo, painting = (image.to_tensor(p.convert("RGB")) for p in (end.image, photo, painting))
+    generator = torch.Generator().manual_seed(0)
+    framed, (h, w) = made.clone(), made.shape[-2:]
+    framed[..., [0, -1], :] = (framed[..., [0, -1], :] - 0.15).clamp(0, 1)
+    board = 0.03 * (1 - 2 * ((torch.arange(h)[:, None] + torch.arange(w)) % 2))
+    noise = 0.03 * torch.randn(1, 3, h, w, generator=generator)
+    bad = {"frame": framed, "checkerboard": made + board, "rainbow": made + noise - noise.mean(1, keepdim=True)}
+    most = {"frame": 1.3, "checkerboard": 2 * faults(photo)["checkerboard"], "rainbow": 0.1}
+    for fault, limit in most.items():
+        assert faults(made)[fault] < limit < faults(bad[fault])[fault], fault
+    assert metrics.content_kept(made, photo).item() > 0.4
+    for kind, share in (("brushwork", 0.85), ("colour", 0.5)):  # nearer to the painting than the photo is
+        copied = metrics.patch_distance(photo, painting, kind)
+        assert metrics.patch_distance(made, painting, kind) < share * copied, kind
 
 
 # --- runs ---
@@ -301,6 +391,23 @@ def test_a_saved_run_goes_on_bit_for_bit(task, photo, painting, optimiser, stop,
     assert len(snapshots) == max(1, 10 - stop)
     assert snapshots[-1].image.tobytes() == whole.image.tobytes()
     assert task.resume(file.read_bytes()) is not None
+
+
+def test_rounds_go_on_bit_for_bit(task, photo, painting):
+    """Stopped inside a round, at its end, and so in the second scale, which begins behind step 6."""
+    options = StyleOptions(size=136, steps=11, pyramid=2, rounds=4)
+    files, pairs = {}, {}
+    for snapshot in task.run(photo, painting, options=options):
+        files[snapshot.step], pairs[snapshot.step] = snapshot.resume_file(), len(snapshot._job.optimiser.pairs)
+    assert pairs[3] > 0 and pairs[4] == 0 and pairs[10] == 0
+    for stop in (3, 4, 5, 8, 10):
+        assert last(task.resume(files[stop])).image.tobytes() == snapshot.image.tobytes(), stop
+    for optimiser, same in (("lbfgs", False), ("adam", True)):  # which has no rounds
+        made = [
+            task(photo, painting, options=StyleOptions(**SMALL, optimiser=optimiser, rounds=rounds)).tobytes()
+            for rounds in (0, 3)
+        ]
+        assert (made[0] == made[1]) == same
 
 
 def test_a_file_that_is_no_run_is_refused(task, tmp_path, photo, painting):
@@ -361,6 +468,33 @@ def test_a_painting_is_never_squashed(task, photo, fit):
 # --- regions ---
 
 
+@pytest.mark.parametrize("feather", [0.0, 0.05, 0.2])
+def test_a_feathered_edge_is_a_ramp_about_where_it_was(feather):
+    mask = torch.zeros(1, 1, 80, 120)
+    mask[..., 60:] = 1
+    soft = feathered(mask, feather)
+    assert soft.shape == mask.shape and (soft.diff(dim=2).abs() < 1e-6).all()
+    row = soft[0, 0, 40]
+    assert (row.diff() >= -1e-6).all() and torch.allclose(row + row.flip(0), torch.ones(120), atol=1e-5)
+    ramp = ((row > 1e-4) & (row < 1 - 1e-4)).sum().item()
+    assert ramp == 6 * round(feather * 80 / 2)  # three means of as many pixels a side
+    assert row.diff().max() <= (2.5 / ramp if ramp else 1)  # steepest in the middle, and never a step
+    assert row[0] == 0 and row[-1] == pytest.approx(1)
+
+
+def test_feather_blends_painting_into_photo(task, photo):
+    half = Image.new("L", (96, 72))
+    half.paste(255, (0, 0, 48, 72))
+    change = []
+    for feather in (0.0, 0.2):
+        options = StyleOptions(**SMALL, feather=feather, colour=3)
+        made = task(photo, plain((220, 30, 30)), options=options, masks=half)
+        change.append((image.to_tensor(made) - image.to_tensor(photo)).abs().mean((0, 1, 2)))
+    hard, soft = change
+    assert hard[50:].max() < 0.01 and hard[40:46].min() > 0.03
+    assert soft[50:54].min() > 0.01 and soft[76:].max() < 0.01
+
+
 def test_each_region_follows_its_painting(task, photo):
     """Left red, right green: every region gets its painting's colours, and the rest stays the photo."""
     left, right = (Image.new("L", (96, 72)) for _ in range(2))
@@ -398,7 +532,8 @@ def test_each_regions_statistics_follow_its_painting(photo, painting):
 @pytest.mark.parametrize(
     ("masks", "why"),
     [
-        ([Image.new("L", (96, 72))], "Mask 1 is empty"),
+        ([Image.new("L", (96, 72))], "Mask 1 is dark everywhere: make it white"),
+        ([Image.new("L", (96, 72), 120)], "Mask 1 is dark everywhere: make it white"),
         ([Image.new("L", (72, 96), 255)], "another aspect"),
         ([Image.new("L", (96, 72), 255)] * 2, "2 masks for 1 paintings"),
     ],
@@ -417,6 +552,9 @@ def test_a_mask_of_another_size_is_resized(task, photo, painting):
 def test_pictures_that_are_too_small_or_missing_are_one_sentence(task, photo, painting):
     with pytest.raises(StyleError, match="The painting is 8 x 8 px: give one of at least 32"):
         next(task.run(photo, plain((1, 2, 3), (8, 8))))
+    with pytest.raises(StyleError, match=r"34 x 26 px once it is cropped to the photo's shape: .* whole \(fit\)"):
+        next(task.run(photo, plain((1, 2, 3), (34, 400))))
+    assert next(task.run(photo, plain((1, 2, 3), (34, 400)), options=StyleOptions(**SMALL, fit="fit")))
     with pytest.raises(StyleError, match="No painting"):
         next(task.run(photo, []))
     with pytest.raises(StyleError, match="crop the photo, or choose a larger size"):
@@ -495,11 +633,44 @@ def test_seconds_grow_with_size_and_steps(task):
     assert small < more < task.seconds(800, 600, StyleOptions(size=800, steps=200))
 
 
+def test_seconds_know_the_deadline_and_the_loss(task, monkeypatch):
+    monkeypatch.setattr(runtime, "seconds", lambda flops: flops / 1e8)
+    gram, mixed = (task.seconds(800, 600, StyleOptions(loss=loss)) for loss in ("gram", "mixed"))
+    assert gram > 60 and mixed == pytest.approx(1.4 * gram, rel=0.05)
+    assert task.seconds(800, 600, StyleOptions(deadline=10)) == 10
+    assert task.seconds(800, 600, StyleOptions(deadline=10**6)) == gram
+
+
+@pytest.mark.parametrize(("step", "expected"), [(0.5, 5.0), (0.05, 0.875), (9.0, 14.0)])
+def test_what_a_run_took_corrects_what_is_predicted_next(photo, painting, monkeypatch, step, expected):
+    """10 steps and 4 more for the rest, predicted at 0.25 s each; a run may correct by up to four either way."""
+    torch.manual_seed(1)
+    task, clock, original = StyleTransfer(ArtEncoder((4, 4, 8, 8), classes=2)), [0.0], style._Job._step
+
+    def slow(job):
+        clock[0] += step
+        return original(job)
+
+    monkeypatch.setattr(style._Job, "_step", slow)
+    monkeypatch.setattr(style.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(runtime, "seconds", lambda _: (0.25 - style.STEP_SECONDS) / style.OVERHEAD)
+    options = StyleOptions(**SMALL)
+    assert task.seconds(96, 72, options) == pytest.approx(3.5)
+    for _ in range(2):  # of the second run the correction is not corrected again
+        for _ in task.run(photo, painting, options=options):
+            clock[0] += 100  # what is done with the snapshots is not the run's
+        assert task.seconds(96, 72, options) == pytest.approx(expected)
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime, "seconds", lambda _: 0.0)
+        last(task.run(photo, painting, options=options))  # predicted too short to tell
+    assert task.seconds(96, 72, options) == pytest.approx(expected)
+
+
 def test_a_budget_picks_size_and_steps(task, photo, painting, monkeypatch):
     monkeypatch.setattr(runtime, "seconds", lambda flops: flops / 1e10)
     sizes = []
     for budget in (5.0, 40.0):
-        planned = task._planned((4000, 3000), StyleOptions(budget=budget), 1)
+        planned = task._planned((4000, 3000), StyleOptions(budget=budget))
         assert task.seconds(4000, 3000, planned) <= budget == planned.deadline
         sizes.append((planned.size, planned.steps))
     assert sizes[0] < sizes[1]
@@ -513,13 +684,35 @@ def test_a_deadline_ends_with_the_best_so_far(task, photo, painting):
     assert snapshots[-1].seconds < 10
 
 
+def test_a_deadline_counts_what_went_by_before_a_resume(task, photo, painting, monkeypatch):
+    clock, original = [0.0], style._Job._step
+
+    def slow(job):
+        clock[0] += 1
+        return original(job)
+
+    monkeypatch.setattr(style._Job, "_step", slow)
+    monkeypatch.setattr(style.time, "monotonic", lambda: clock[0])
+    run = task.run(photo, painting, options=StyleOptions(**SMALL | {"steps": 50}, deadline=9.5))
+    for snapshot in run:
+        if snapshot.step == 4:
+            break
+    file = snapshot.resume_file()
+    run.close()
+    clock[0] += 1000  # the time between does not count
+    end = last(task.resume(file))
+    assert (end.step, end.seconds) == (10, 10)
+    again = list(task.resume(end.resume_file()))  # its time is up: not one step more
+    assert [s.step for s in again] == [10] and again[0].image.tobytes() == end.image.tobytes()
+
+
 def test_a_budget_never_picks_what_is_refused(task):
     for width, height in ((8, 8), (50, 50), (2000, 40), (3000, 190)):
-        planned = task._planned((width, height), StyleOptions(budget=0.01), 1)
+        planned = task._planned((width, height), StyleOptions(budget=0.01))
         assert min(output_size((width, height), planned)) >= 32
     with pytest.raises(StyleError, match="crop the photo"):
         task.seconds(64, 1, StyleOptions(budget=5))
-    assert task._planned((800, 600), StyleOptions(budget=20, deadline=5), 1).deadline == 5
+    assert task._planned((800, 600), StyleOptions(budget=20, deadline=5)).deadline == 5
 
 
 def test_a_deadline_does_not_begin_scales_it_has_no_time_for(task, photo, painting):
@@ -543,12 +736,14 @@ def test_the_bench_says_what_was_missed():
     from tests.bench.style import table
 
     speed = {"run_s": 50.0, "predicted_s": 30.0, "preview_s": 1.0, "closure_s": 1.2, "times_faster": 12.0}
-    speed |= {"dtype": "bfloat16", "threads": 2}
+    quality = {"brushwork": 0.01, "of the photo": 0.03, "colour": 0.04, "of the photo ": 0.03, "content kept": 0.35}
+    speed |= {"dtype": "bfloat16", "threads": 2, "quality": quality}
     memory = {"bytes": 3.1e9, "steps": 60, "seconds": 90.0}
     found = {"busy": True, "size": "533 x 400", "large": "2048 x 1536", "speed": speed, "memory": memory}
     lines = table(found)
     assert "MISSED: at most 40 s" in lines and "MISSED: memory under 3 GB" in lines and "busy" in lines
-    assert "reached: at least 12 times faster" in lines
+    assert "reached: at least 12 times faster" in lines and "reached: content kept at least 0.3" in lines
+    assert "0.0100 (photo 0.0300)" in lines and "MISSED: nearer to the painting than the photo" in lines
 
 
 def test_a_palette_that_would_crush_the_photo_is_met_half_way():

@@ -269,8 +269,13 @@ TASKS = {
         "La máscara {number} es de {width} x {height} px, de otras proporciones que la imagen, de {wide} x {high}: da"
         " una con las de la foto."
     ),
-    "Mask {number} is empty: make it white where its painting is to count.": (
-        "La máscara {number} está vacía: ponla blanca donde deba contar su cuadro."
+    "The painting is {width} x {height} px once it is cropped to the photo's shape: give a larger one, or take it whole"
+    " (fit).": (
+        "El cuadro se queda en {width} x {height} px al recortarlo a la forma de la foto: da uno mayor, o tómalo entero"
+        " (fit)."
+    ),
+    "Mask {number} is dark everywhere: make it white where its painting is to count.": (
+        "La máscara {number} es oscura en todas partes: ponla blanca donde deba contar su cuadro."
     ),
     "The run used {net}, not {other}: give it that net.": "La pasada usó {net}, no {other}: dale esa red.",
     "The run used a net of other weights: go on with those that it was begun with.": (

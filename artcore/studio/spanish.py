@@ -204,6 +204,9 @@ STYLE = {
     "Ours": "El nuestro",
     "Quick look": "Vistazo rápido",
     "Document 002": "Documento 002",
+    "Block 5 of Gatys and of document 002 is r4_2 in our net of four blocks; VGG-19 has their own.": (
+        "El bloque 5 de Gatys y del documento 002 es r4_2 en nuestra red de cuatro bloques; VGG-19 tiene el suyo."
+    ),
     "Best in … seconds (0: as set)": "Lo mejor en … s (0: lo fijado)",
     "Go on": "Seguir",
     "More paintings, and where each goes": "Más cuadros, y dónde va cada uno",
@@ -216,9 +219,9 @@ STYLE = {
     "second": "segundo",
     "third": "tercero",
     "Brush the second painting's places in blue and the third's in ochre; the rest is the first's. Nothing brushed: all"
-    " of them are mixed everywhere.": (
+    " of them are mixed everywhere. One painting alone goes where you brush, and the rest stays the photo.": (
         "Pinta en azul los sitios del segundo cuadro y en ocre los del tercero; el resto es del primero. Si no pintas"
-        " nada, se mezclan todos en todas partes."
+        " nada, se mezclan todos en todas partes. Un solo cuadro va donde pintes, y el resto queda como en la foto."
     ),
     "Where each painting goes": "Dónde va cada cuadro",
     "All options": "Todas las opciones",
@@ -299,6 +302,10 @@ STYLE = {
     "Adam's step, in units of black to white.": "El paso de Adam, en unidades de negro a blanco.",
     "History": "Historia",
     "Pairs of pictures that L-BFGS remembers.": "Pares de imágenes que recuerda L-BFGS.",
+    "Rounds": "Rondas",
+    "Steps after which L-BFGS forgets its history; 0: never.": (
+        "Pasos tras los que L-BFGS olvida su historia; 0: nunca."
+    ),
     "Start from this picture (in place of the photo or noise)": (
         "Empezar desde esta imagen (en lugar de la foto o de ruido)"
     ),
@@ -319,7 +326,9 @@ STYLE = {
     "Options": "Opciones",
     "Features": "Rasgos",
     "Start": "Comienzo",
-    "With VGG-19 it takes about ten times as long.": "Con VGG-19 tarda unas diez veces más.",
+    "Painting ends at its deadline, after {seconds}, as far as it has come of {steps} steps": (
+        "Pintar termina en su límite, a los {seconds}, hasta donde haya llegado de los {steps} pasos"
+    ),
     "Painting takes about {seconds}: size and steps are chosen for {budget} s": (
         "Pintar tarda unos {seconds}: tamaño y pasos se eligen para {budget} s"
     ),

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 
 import gradio as gr
@@ -30,7 +30,8 @@ OFTEN = 0.4  # seconds between two previews, so that showing the picture does no
 EDITED = 800  # pixels of the longer side of the photo that regions are brushed on
 
 MAIN = ("content", "style", "smoothness")
-PACE = ("size", "side", "steps", "pyramid", "budget", "style_layers", "content_layers")  # what a prediction needs
+# What a prediction needs.
+PACE = ("size", "side", "steps", "pyramid", "budget", "deadline", "loss", "style_layers", "content_layers")
 GROUPS = {
     "main": "Weights",
     "size": "Size and steps",
@@ -40,6 +41,7 @@ GROUPS = {
     "optimiser": "Optimiser",
 }
 PRESET_NAMES = {"default": "Ours", "quick": "Quick look", "gatys": "Gatys et al. 2016", "document-002": "Document 002"}
+BLOCK_5 = "Block 5 of Gatys and of document 002 is r4_2 in our net of four blocks; VGG-19 has their own."
 VIEWS = {"painting": "Painting", "sheet": "Contact sheet", "film": "Film", "losses": "Loss curves"}
 
 NOTE = """### How it works
@@ -81,6 +83,10 @@ def style(
     recipe: bool = True,
 ) -> Iterator:
     """Paint a photo in the manner of one to three paintings, and stream how it comes about.
+
+    A mask of the photo's aspect is resized to it, one of another aspect is refused; where no mask is white the photo
+    stays. For the layers of block 5 that the presets "gatys" and "document-002" ask for, the shipped encoder, of four
+    blocks, has r4_2, and the features "vgg19" have the papers' own.
 
     Args:
         photo: The photo: JPEG, PNG, WebP, GIF, BMP or TIFF, up to 64 megapixels and 50 MB.
@@ -212,6 +218,7 @@ def build() -> sending.Port:
                     [(PRESET_NAMES.get(name, name), name) for name in PRESETS],
                     value="default",
                     label="Preset",
+                    info=BLOCK_5,
                     min_width=140,
                 )
                 knobs["budget"] = gr.Slider(
@@ -249,7 +256,8 @@ def build() -> sending.Port:
                 )
                 gr.Markdown(
                     "Brush the second painting's places in blue and the third's in ochre; the rest is the "
-                    "first's. Nothing brushed: all of them are mixed everywhere.",
+                    "first's. Nothing brushed: all of them are mixed everywhere. One painting alone goes where you "
+                    "brush, and the rest stays the photo.",
                     elem_classes="hint",
                 )
                 editor = gr.ImageEditor(
@@ -321,7 +329,7 @@ def build() -> sending.Port:
     # --- events -----------------------------------------------------------------------------------------
 
     inputs = {photo, painting, *others, editor, start, features, *knobs.values()}
-    timed = {size, features, painting, *others, *(knobs[name] for name in PACE)}
+    timed = {size, features, *(knobs[name] for name in PACE)}
     shown = [result, sheet, status, made, take, view, format, download, keep, stop, onward]
 
     def look(path: str | None) -> Iterator[dict]:
@@ -338,14 +346,15 @@ def build() -> sending.Port:
         if not given[size] or gpu.LENT:  # nobody knows how quick that will be
             return gr.skip()
         with shared.sentences():
-            if given[features] != "encoder":
-                return say("With VGG-19 it takes about ten times as long.")
             options = StyleOptions.of({name: given[knobs[name]] for name in PACE})
-            count = 1 + sum(bool(given[other]) for other in others)
-            seconds = shared.duration(max(0.1, _transfer("encoder").seconds(*given[size], options, count)))
+            predicted = max(0.1, _foreseer(given[features]).seconds(*given[size], options))
+            seconds = shared.duration(predicted)
             if options.budget:
                 told = "Painting takes about {seconds}: size and steps are chosen for {budget} s"
                 return say(told, seconds=seconds, budget=f"{options.budget:g}")
+            if predicted == options.deadline:
+                told = "Painting ends at its deadline, after {seconds}, as far as it has come of {steps} steps"
+                return say(told, seconds=seconds, steps=options.steps)
             told = {"seconds": seconds, "steps": options.steps, "size": options.size}
             if options.side == "height":
                 return say("Painting takes about {seconds}: {steps} steps, {size} pixels high", **told)
@@ -356,18 +365,32 @@ def build() -> sending.Port:
         return turned(StyleOptions.preset(name))
 
     def turned(options: StyleOptions) -> dict:
-        """The knobs at these options. A slider is made longer for raw weights, which go into the thousands."""
+        """The knobs at these options, their sliders longer where a value is beyond the end."""
         told = {}
         for f in known.values():
             value, knob = getattr(options, f.name), knobs[f.name]
-            most = f.metadata.get("maximum")
-            least = f.metadata.get("minimum")
             told[knob] = (
-                gr.Slider(value=value, minimum=min(least, value), maximum=max(most, value))
+                gr.Slider(
+                    value=value,
+                    minimum=min(f.metadata["minimum"], value),
+                    maximum=max(end(f, options.weights), value),
+                )
                 if isinstance(knob, gr.Slider)
                 else value
             )
         return told
+
+    def end(f: Field, weights: str) -> float:
+        """Of a slider: raw weights go into the thousands."""
+        return f.metadata["raw_maximum" if weights == "raw" else "maximum"]
+
+    def stretch(weights: str, *values: float) -> list[gr.Slider]:
+        """The weights' sliders, as long as raw weights or shares need; what is beyond the end is the default again."""
+        ends = [end(known[name], weights) for name in MAIN]
+        return [
+            gr.Slider(maximum=most, value=value if value <= most else known[name].default)
+            for name, value, most in zip(MAIN, values, ends, strict=True)
+        ]
 
     def begin(event: gr.SelectData) -> str:
         return str(photos[event.index])
@@ -512,7 +535,7 @@ def build() -> sending.Port:
     photo.change(look, photo, [size, outlook, status, editor], show_progress="hidden", **shared.LOOK, **private)
     forecast = {"show_progress": "hidden"} | shared.AT_ONCE | private
     gr.on(
-        [size.change, features.change, *(other.change for other in others), *(knobs[name].change for name in PACE)],
+        [size.change, features.change, *(knobs[name].change for name in PACE)],
         foresee,
         timed,
         outlook,
@@ -523,6 +546,8 @@ def build() -> sending.Port:
     preset.input(choose_preset, preset, list(knobs.values()), queue=False, **private).then(
         foresee, timed, outlook, **forecast
     )
+    main = [knobs[name] for name in MAIN]
+    knobs["weights"].input(stretch, [knobs["weights"], *main], main, show_progress="hidden", queue=False, **private)
     strip.select(begin, None, photo, queue=False, **private)
     wall.select(hang, target, [painting, *others], queue=False, **private)
     runs = [
@@ -685,6 +710,14 @@ def _vgg() -> StyleTransfer:
     return StyleTransfer("vgg19")
 
 
+def _foreseer(features: str) -> StyleTransfer:
+    """What predicts seconds: for a VGG-19 that nobody has used yet, one of random weights, which nothing fetches."""
+    return _like_vgg() if features == "vgg19" and not _vgg.cache_info().currsize else _transfer(features)
+
+
+_like_vgg = functools.cache(StyleTransfer.untrained)
+
+
 def _resumed(path: str | None, stop_after: int = 0) -> Iterator[Snapshot] | gpu.Loan:
     """The run that a file goes on with, by the net that it was made with."""
     if not path:
@@ -697,12 +730,14 @@ def _resume_file(snapshot: Snapshot, name: str) -> str:
 
 
 def _regions(drawing: dict | None, paintings: list[str | None]) -> list[Image.Image] | None:
-    """Of each painting the places brushed in its colour, white on black, of the first what is left; None where
-    nothing was brushed."""
+    """Of each painting the places brushed in its colour, white on black, of the first what is left; of one alone all
+    that was brushed, in whatever colour. None where nothing was brushed."""
     brushed = shared.brushed(drawing, COLOURS)
     if not any(brushed):
         return None
     found = np.any([np.asarray(mask) > 0 for mask in brushed if mask], 0)
+    if sum(map(bool, paintings)) == 1:
+        return [Image.fromarray(np.uint8(255) * found)]
     rest = None if found.all() else Image.fromarray(np.uint8(255) * ~found)
     masks = []
     for n, (path, mask) in enumerate(zip(paintings, [rest, *brushed], strict=True)):

@@ -31,10 +31,12 @@ __all__ = ["PRESETS", "Snapshot", "StyleError", "StyleOptions", "StyleTransfer"]
 # Time of a step over the time of its convolutions, forward and backward, at the measured peak rate: Gram
 # matrices, total variation and the optimiser, and layers of few channels, are bound by memory.
 OVERHEAD = 2.1
+LOSSES = {"gram": 1.0, "moments": 1.1, "wasserstein": 1.15, "mixed": 1.4}  # time of a step over Gram's; measured
 STEP_SECONDS = 0.004  # of a step whatever its size: some two hundred calls of small functions
 BYTES_PER_PIXEL = 850  # peak of a step per pixel of a tile in bf16, ArtEncoder; measured
 BYTES_PER_PAINTED = 60  # of a painting at the photo's scale, its copies as floats
 MOST_BUDGETED = 1600  # the longer side that a budget may choose
+PACES = 4  # times longer or shorter that a run can make later predictions
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,14 @@ class StyleTransfer:
         if isinstance(features, VGG19):  # of no catalog: known by its tensors
             self.model.checkpoints = (Checkpoint("vgg19", self._digest),)
         self._flops: dict[tuple[str, ...], float] = {}
+        self._pace = 1.0  # what the run that ended last took, over what was predicted for a quiet machine
 
     # --- what is public ---
+
+    @classmethod
+    def untrained(cls) -> StyleTransfer:
+        """One with a VGG-19 of random weights: nothing is fetched, and its :meth:`seconds` are those of "vgg19"."""
+        return cls(VGG19(None))
 
     def __call__(self, content: object, styles: object, **keywords: object) -> Image.Image:
         """The finished picture; arguments as for :meth:`run`."""
@@ -123,8 +131,9 @@ class StyleTransfer:
             content: the photo: anything :func:`artcore.image.open` takes.
             styles: a painting, or a list of paintings.
             options: all the rest.
-            masks: one grey picture per painting, white where it is to count, of the photo's aspect; where all are
-                black the photo stays. Where none are given, every painting counts everywhere.
+            masks: one grey picture per painting, white where it is to count; where all are black the photo stays.
+                One of the photo's aspect is resized to it, one of another aspect is refused. Where none are given,
+                every painting counts everywhere.
             init: a picture to start from, in place of `options.init`.
             ran: how many steps of each scale to go, as the :class:`artcore.recipe.Recipe` of a run tells that was
                 stopped or had a deadline: no clock then decides.
@@ -142,7 +151,7 @@ class StyleTransfer:
             raise StyleError("No painting is given: give at least one.")
         options.styles_shares(len(styles))
         photo = image.open(content)
-        options = self._planned(photo.size, options, len(styles))
+        options = self._planned(photo.size, options)
         size = style_pictures.output_size(photo.size, options)
         styles = [image.open(style) for style in styles]
         pictures = {"style": tuple(map(recipe.reference, styles))}
@@ -177,10 +186,12 @@ class StyleTransfer:
         """
         return _Job.load(self, file).run()
 
-    def seconds(self, width: int, height: int, options: StyleOptions | None = None, styles: int = 1) -> float:
-        """Predicted seconds for a photo of this size on this machine."""
-        options = self._planned((width, height), options or StyleOptions(), styles)
-        return sum(self._stage_seconds(style_pictures.output_size((width, height), options), options))
+    def seconds(self, width: int, height: int, options: StyleOptions | None = None) -> float:
+        """Predicted seconds for a photo of this size on this machine, the deadline at most; corrected by what the run
+        that this object finished last has taken."""
+        options = self._planned((width, height), options or StyleOptions())
+        predicted = sum(self._stage_seconds(style_pictures.output_size((width, height), options), options))
+        return min(predicted, options.deadline or predicted)
 
     # --- the net ---
 
@@ -246,10 +257,11 @@ class StyleTransfer:
         for (width, height), steps in zip(stages, split(options.steps, len(stages)), strict=True):
             passes = 1.5 if max(width, height) > WHOLE else 1.0  # tiles: once more forward, for the statistics
             pixels = (width + 2 * PAD) * (height + 2 * PAD)
-            found.append((steps + 4) * (STEP_SECONDS + OVERHEAD * passes * runtime.seconds(flops * pixels)))
+            step = STEP_SECONDS + OVERHEAD * LOSSES[options.loss] * passes * runtime.seconds(flops * pixels)
+            found.append(self._pace * (steps + 4) * step)
         return found
 
-    def _planned(self, photo: tuple[int, int], options: StyleOptions, styles: int) -> StyleOptions:
+    def _planned(self, photo: tuple[int, int], options: StyleOptions) -> StyleOptions:
         """Options with size and steps that a budget allows: the largest picture at the steps that are set, and
         fewer steps where not even a small one fits. The budget is a deadline, too."""
         if not options.budget:
@@ -326,20 +338,28 @@ class _Job:
         self.wanted = list(ran)
 
     def run(self) -> Iterator[Snapshot]:
-        started = time.monotonic() - self.elapsed
         begun = time.monotonic()
-        predicted = self.task._stage_seconds(self.photo.size, self.options)
+        started = begun - self.elapsed
+        predicted, pace = self.task._stage_seconds(self.photo.size, self.options), self.task._pace
+        expected = away = 0.0  # seconds: for the steps of this call, and while nobody asked for the next
         losses: dict[str, float] = {}
         total = sum(self.steps)
         deadline = self.options.deadline if self.wanted is None else 0
-        for stage in range(self.stage, len(self.stages if self.wanted is None else self.wanted)):
-            if losses and deadline and time.monotonic() - begun > deadline:
+
+        def over(limit: float) -> bool:
+            """Whether the time is up, what went by before a resume included; a run has one step at least."""
+            return bool(deadline and self.stage + self.step) and time.monotonic() - started > limit
+
+        first = self.stage
+        for stage in range(first, len(self.stages if self.wanted is None else self.wanted)):
+            if stage > first and over(deadline):
                 break  # not even one step of the larger scales
             self._enter(stage)
             limit = deadline * sum(predicted[: stage + 1]) / sum(predicted)
-            while self.step < (self.steps if self.wanted is None else self.wanted)[stage]:
+            while self.step < (self.steps if self.wanted is None else self.wanted)[stage] and not over(limit):
                 losses = self._step()
                 self.elapsed = time.monotonic() - started
+                expected += predicted[stage] / self.steps[stage]
                 done = sum(self.steps[:stage]) + self.step
                 if done == total:
                     break
@@ -347,16 +367,19 @@ class _Job:
                 spent = sum(predicted) - left
                 left *= self.elapsed / spent if self.elapsed > 1 and spent else 1
                 if deadline:
-                    left = max(0.0, min(left, deadline - (time.monotonic() - begun)))
+                    left = max(0.0, min(left, deadline - self.elapsed))
                 due = done == 1 or done % self.options.preview_every == 0
                 shown = self._picture() if due else None
+                paused = time.monotonic()
                 yield Snapshot(done, total, self.stages[stage], losses, self.elapsed, left, shown, False, self)
-                if deadline and time.monotonic() - begun > limit:
-                    break
+                away += time.monotonic() - paused
         if not losses:  # the run had been saved at its end
             with runtime.lock, torch.inference_mode(False), torch.no_grad():
                 losses = self._losses()[0]
         self.elapsed = time.monotonic() - started
+        if expected > 1:  # of less, the beginning is too large a part
+            # Within bounds: a machine that slept, or a program that stopped ours, says nothing of the next run.
+            self.task._pace = min(max(pace * (time.monotonic() - begun - away) / expected, 1 / PACES), PACES)
         finished = self._finished()
         done = sum(self.steps[: self.stage]) + self.step
         yield Snapshot(done, total, self.photo.size, losses, self.elapsed, 0.0, finished, True, self)
@@ -413,6 +436,9 @@ class _Job:
             losses, gradient = self._losses()
             self.x = self.optimiser.step(self.x, losses["total"], gradient)
         self.step += 1
+        rounds = self.options.rounds if self.options.optimiser == "lbfgs" else 0
+        if rounds and self.step % rounds == 0:
+            self.x = self.optimiser.forget(self.x)
         return losses
 
     def _losses(self) -> tuple[dict[str, float], torch.Tensor]:

@@ -14,10 +14,13 @@ class StyleError(ValueError):
     """An option, picture or file that a style transfer can't work with; the message says what to do."""
 
 
-def _number(default: float, group: str, label: str, help: str, low: float, high: float, step: float, **rule: Any):
-    """A field with a slider from `low` to `high`. The slider's ends are advice; `rule` is what is refused:
-    `above` (must be greater), or `least` and `most` (may be equal)."""
-    numbers = {"minimum": low, "maximum": high, "step": step}
+def _number(
+    default: float, group: str, label: str, help: str, low: float, high: float, step: float,
+    raw: float | None = None, **rule: Any,
+):  # fmt: skip
+    """A field with a slider from `low` to `high`, of a weight to `raw` where the weights are raw. The slider's ends
+    are advice; `rule` is what is refused: `above` (must be greater), or `least` and `most` (may be equal)."""
+    numbers = {"minimum": low, "maximum": high, "step": step, "raw_maximum": raw or high}
     return field(default=default, metadata={"label": label, "help": help, "group": group, **numbers, "rule": rule})
 
 
@@ -38,14 +41,15 @@ class StyleOptions:
     """
 
     content: float = _number(
-        1.0, "main", "Content", "How strongly the photo's drawing is held.", 0.05, 5, 0.05, above=0
+        1.0, "main", "Content", "How strongly the photo's drawing is held.", 0.05, 5, 0.05, raw=100, above=0
     )
     style: float = _number(
-        1.0, "main", "Style", "How strongly the painting's brushwork is asked for.", 0.05, 5, 0.05, above=0
+        1.0, "main", "Style", "How strongly the painting's brushwork is asked for.", 0.05, 5, 0.05, raw=100_000, above=0
     )
     smoothness: float = _number(
-        1.0, "main", "Smoothness", "Total variation: more is calmer; it grows along with style.", 0, 3, 0.05, least=0
-    )
+        1.0, "main", "Smoothness", "Total variation: more is calmer; it grows along with style.", 0, 3, 0.05,
+        raw=1000, least=0,
+    )  # fmt: skip
     colour: float = _number(
         1.0, "colour", "Colour match", "Pull towards the painting's mean colour and covariance.", 0, 3, 0.05, least=0
     )
@@ -88,6 +92,8 @@ class StyleOptions:
         0.02, "painting", "Feather", "Blur of the masks' edges, as a share of the shorter side.", 0, 0.2, 0.005,
         least=0, most=0.5,
     )  # fmt: skip
+    # Gram alone made blobs of StyleNet (README, Losses), a net that learns one manner for all photos. Here the pixels
+    # begin as one photo in the palette that colour then holds, and a loss without samples is what L-BFGS can minimise.
     loss: str = _choice(
         "gram", "losses", "Style loss",
         "What of the painting's features is matched. The last two draw samples anew at each step: take Adam with them.",
@@ -122,6 +128,9 @@ class StyleOptions:
     history: int = _number(
         10, "optimiser", "History", "Pairs of pictures that L-BFGS remembers.", 1, 50, 1, least=1, most=100
     )
+    rounds: int = _number(
+        0, "optimiser", "Rounds", "Steps after which L-BFGS forgets its history; 0: never.", 0, 100, 1, least=0
+    )
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -133,7 +142,7 @@ class StyleOptions:
         for name in ("style_layers", "content_layers"):
             if not self._layers(name):
                 raise StyleError(f"{name} names no layer: write for example {type(self).__dict__[name]!r}.")
-        self.styles_shares(1)
+        self._style_numbers()
 
     @classmethod
     def preset(cls, name: str, /, **changes: Any) -> StyleOptions:
@@ -165,12 +174,13 @@ class StyleOptions:
 
     def styles_shares(self, count: int) -> list[float]:
         """The weight of each of `count` paintings; they sum to 1."""
-        numbers = [_positive("style_weights", part) for part in self.style_weights.replace(",", " ").split()]
-        if count > 1 and numbers and len(numbers) != count:
+        numbers = self._style_numbers() or [1.0] * count
+        if len(numbers) != count:
             raise StyleError(f"style_weights has {len(numbers)} numbers for {count} paintings: give one for each.")
-        if count == 1 or not numbers:
-            return [1 / count] * count
         return [number / sum(numbers) for number in numbers]
+
+    def _style_numbers(self) -> list[float]:
+        return [_positive("style_weights", part) for part in self.style_weights.replace(",", " ").split()]
 
     def _layers(self, name: str) -> dict[str, float]:
         found = {}
@@ -243,12 +253,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     # The notebook of document 002 divides the Gram difference by 4 * 9 * (rows * columns)^2 of the *picture*,
     # whatever the layer: in the paper's form, 4 N^2 M^2 of the layer, that is a weight of 0.2 N^2 / (9 * 16^(b-1))
-    # for block b. L-BFGS-B in rounds of 20 evaluations, with scipy's history of 10, a picture saved after each.
-    # Blocks 5 are VGG-19's; the ArtEncoder answers with r4_2, its deepest layer, for style and for content.
+    # for block b. L-BFGS-B in rounds of 20 evaluations, with scipy's history of 10. What is ours: 20 rounds (400 steps)
+    # and not 400, a picture after each and not after every tenth, the painting cropped and not squashed to the photo's
+    # size, our line search in place of scipy's. Blocks 5 are VGG-19's; the ArtEncoder answers with r4_2, its deepest
+    # layer, for style and for content.
     "document-002": {
         "weights": "raw", "content": 1.0, "style": 10000.0, "smoothness": 10.0, "tv_power": 1.25, "colour": 0.0,
         "size": 400, "side": "height", "steps": 400, "pyramid": 1, "loss": "gram", "optimiser": "lbfgs", "history": 10,
-        "preview_every": 20, "content_layers": "block5_conv2=1",
+        "rounds": 20, "preview_every": 20, "content_layers": "block5_conv2=1",
         "style_layers": "block1_conv1=91.02, block2_conv1=22.76, block3_conv1=5.689, block4_conv1=1.422, "
         "block5_conv1=0.08889",
     },

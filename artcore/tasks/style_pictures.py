@@ -44,6 +44,12 @@ def fitted(picture: Image.Image, size: tuple[int, int], options: StyleOptions) -
         width, height = (min(round(n * scale), m) for n, m in zip(size, picture.size, strict=True))
         left, top = (picture.width - width) // 2, (picture.height - height) // 2
         picture = picture.crop((left, top, left + max(1, width), top + max(1, height)))
+        if min(picture.size) < LEAST_STYLE:
+            width, height = picture.size
+            raise StyleError(
+                f"The painting is {width} x {height} px once it is cropped to the photo's shape: give a larger one, or"
+                " take it whole (fit)."
+            )
     wanted = style_size(picture, size, options)
     return picture if wanted[0] > picture.width else resized(picture, wanted)
 
@@ -123,7 +129,7 @@ def regions(masks: Sequence[object], styles: int, size: tuple[int, int]) -> list
             )
         grey = resized(grey, size)
         if sum(grey.histogram()[128:]) < 16:
-            raise StyleError(f"Mask {i} is empty: make it white where its painting is to count.")
+            raise StyleError(f"Mask {i} is dark everywhere: make it white where its painting is to count.")
         found.append(grey)
     return found
 

@@ -97,6 +97,12 @@ class LBFGS:
             q.add_((a - (y * q).sum() / (s * y).sum()) * s)
         return q
 
+    def forget(self, x: torch.Tensor) -> torch.Tensor:
+        """Begin anew, without a history, at the point last accepted, which is returned."""
+        x = self.best(x)
+        self.__init__(self.history, self.first_step)
+        return x
+
     def best(self, x: torch.Tensor) -> torch.Tensor:
         """The point last accepted: `x` may be a trial that is too far."""
         return x if self.at is None else self.at
