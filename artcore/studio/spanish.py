@@ -469,6 +469,7 @@ UPSCALE = {
     "Enlarge": "Ampliar",
     "Blend: fidelity → texture": "Mezcla: fidelidad → textura",
     "Reducing it gives your picture back": "Al reducirla se recupera tu imagen",
+    "Ensemble": "Conjunto",
     "Eight looks, turned and mirrored: truer, eight times as long": "Ocho miradas, giradas y reflejadas: más fiel, "
     "tarda ocho veces más",
     "As the model is made for": "Como esté pensado el modelo",
