@@ -168,7 +168,10 @@ def test_api_page_documents_the_painters_endpoints(url: str) -> None:
     assert list(told) == [*EARLIER, *LATER]  # old calls by position go on
     assert [p["parameter_name"] for p in paint["parameters"] if not p["parameter_has_default"]] == ["image"]
     everything = info["named_endpoints"]["/paint_all"]
-    assert [p["parameter_name"] for p in everything["parameters"]] == ["image", "strength", "seed", "recipe"]
+    assert [p["parameter_name"] for p in everything["parameters"]] == [
+        *("image", "strength", "seed", "recipe"),
+        *("direction", "light", "keep_colours", "stroke", "detail", "method"),
+    ]
     assert everything["description"].startswith("Paint a photo in every style")
 
 
@@ -322,6 +325,15 @@ def test_both_directions(tmp_path: Path, photo: Path, monkeypatch: pytest.Monkey
         assert "to_painting" in refuse(client, image, method="stylenet", direction="to_photo")
         assert "choose from vangogh, monet" in refuse(client, image, style="art_nouveau", method="cyclegan")
         assert "aside" in refuse(client, image, direction="aside")
+        guards = {"light": 0.7, "keep_colours": 0.5, "stroke": 2, "detail": 0.3}
+        gallery = client.predict(image, 1.0, 3, direction="to_photo", api_name="/paint_all", **guards)
+        assert [item["caption"] for item in gallery] == ["Van Gogh", "Monet"]
+        for style, item in zip(("vangogh", "monet"), gallery, strict=True):
+            wanted = artcore.load(f"cyclegan.{style}")(photo, seed=3, direction="to_photo", **guards)
+            assert same(Image.open(item["image"]), wanted)
+        gallery = client.predict(image, 1.0, 3, method="stylenet", api_name="/paint_all")
+        assert same(Image.open(gallery[0]["image"]), artcore.load(f"stylenet.{next(iter(STYLES))}")(photo, seed=3))
+        assert len(gallery) == len(STYLES)
 
 
 def test_prediction_counts_strokes_and_regions_but_no_mix(weights: Path) -> None:
@@ -337,7 +349,7 @@ def test_prediction_counts_strokes_and_regions_but_no_mix(weights: Path) -> None
 
 def test_private_events_cannot_be_called(connect: Callable[[], Client]) -> None:
     client = connect()
-    for name in ("/show", "/show_all", "/fetch", "/look", "/lay_out", "/turn", "/choose"):
+    for name in ("/show", "/show_all", "/fetch", "/look", "/lay_out", "/turn", "/offer", "/choose"):
         with pytest.raises(ValueError, match="Cannot find a function"):
             client.predict(api_name=name)
 

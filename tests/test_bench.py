@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from artcore.models.colorunet import ColorUNet
+from artcore.models.cyclegan import CycleGAN
 from artcore.models.stylenet import StyleNet
 from tests.bench import colour
 from tests.bench import painter as bench
@@ -27,12 +28,14 @@ def run(**changes) -> dict:
         "memory": {"bytes": 1_200_000_000, "bytes_before": 6e8},
         "imports": {"artcore_s": 0.01, "load_s": 1.0, "unwanted": []},
         "listening_s": 4.0,
+        "cyclegan": {"net_s": 0.4, "peer_s": 8.0, "times_faster": 20.0, "times_faster_lowest": 17.0},
     } | changes
 
 
 def found(plain: dict, **changes) -> dict:
     return {
         "checkpoint": "stylenet.vangogh",
+        "cyclegan": "cyclegan.vangogh",
         "cpu": "A processor",
         "instructions": ["avx2"],
         "cores": 2,
@@ -59,6 +62,8 @@ def test_the_jobs_take_turns_and_the_first_round_does_not_count():
         ({"end_to_end_s": 0.41}, "end to end"),
         ({"memory": {"bytes": 1_600_000_000}}, "1.5 GB"),
         ({"listening_s": 11.0}, "listens"),
+        ({"cyclegan": {"net_s": 0.4, "times_faster": 14.9}}, "15 times faster than the published generator"),
+        ({"cyclegan": {"net_s": 0.51, "times_faster": 20.0}}, "a CycleGAN's net under 0.5 s"),
         ({"imports": {"artcore_s": 0, "load_s": 0, "unwanted": ["gradio"]}}, "gradio"),
     ],
 )
@@ -80,7 +85,8 @@ def test_other_sizes_reach_no_target():
 
 def test_the_table_says_on_what_and_warns_when_busy():
     text = bench.table(found(run()))
-    for part in ("A processor", "2 cores", "torch 2.15.0", "load 0.10", "bfloat16", "20.0; 18.0", "1.20 GB"):
+    wanted = ("A processor", "2 cores", "torch 2.15.0", "load 0.10", "bfloat16", "20.0; 18.0", "1.20 GB", "20.0; 17.0")
+    for part in wanted:
         assert part in text
     assert "WARNING" not in text and "WARNING" in bench.table(found(run(), busy=True))
 
@@ -99,14 +105,18 @@ def test_no_painter_and_no_size_are_one_sentence(tmp_path, monkeypatch, capsys):
 def test_the_whole_bench_runs_small(tmp_path, monkeypatch, capsys):
     torch.manual_seed(0)
     StyleNet(channels=(4, 4, 4), blocks=1).save_pretrained(tmp_path / "net")
+    CycleGAN(channels=(4, 4, 4), blocks=1).save_pretrained(tmp_path / "both")
     monkeypatch.delenv("ARTCORE_DTYPE")
+    nets = ["--name", str(tmp_path / "net"), "--cyclegan", str(tmp_path / "both")]
     sizes = ["--size", "96x64", "--large", "128x96", "--repeats", "2"]
-    assert bench.main(["--name", str(tmp_path / "net"), *sizes, "--json", str(tmp_path / "out.json")]) == 0
-    assert "| net only, 96 x 64 |" in capsys.readouterr().out
+    assert bench.main([*nets, *sizes, "--json", str(tmp_path / "out.json")]) == 0
+    told = capsys.readouterr().out
+    assert "| net only, 96 x 64 |" in told and "| ResNet-9/64 generator, fp32 eager, 96 x 64 |" in told
     measured = json.loads((tmp_path / "out.json").read_text())
     assert list(measured["runs"]) == [bench.PLAIN, bench.AVX2]
     for part in measured["runs"].values():
-        assert all(len(times) == 2 and min(times) > 0 for times in part["all_s"].values())
+        for times in (*part["all_s"].values(), *part["cyclegan"]["all_s"].values()):
+            assert len(times) == 2 and min(times) > 0
         assert part["memory"]["bytes"] >= part["memory"]["bytes_before"] > 50e6
         assert part["listening_s"] > 0 and part["imports"]["unwanted"] == []
 

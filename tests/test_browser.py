@@ -399,10 +399,28 @@ def test_other_direction(browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert page.locator("#painter-styles img").count() == len(STYLES)
         page.locator("#painter-examples img[alt='Two parrots']").wait_for()
         fine_control(page, "Brush")
-        choose(page, "Method", "Average Gram: the statistics of the brush")
+        choose(page, "Method", "StyleNet: the statistics of brushwork, one way")
         paint(page)
         expected = artcore.load("stylenet.vangogh")(sunrise)
         assert download(page)[1] == pictures.encode(expected, "PNG")
+        # That method makes no photos: the other direction is for the one that does.
+        page.get_by_label("Painting to photo").check()
+        page.get_by_role("button", name="Make a photo").wait_for()
+        settle(page)
+        assert not page.get_by_label("Method", exact=True).is_visible()
+        page.locator("#painter-all").click()
+        page.get_by_text("2 styles · ").wait_for()
+        # A method is offered with the styles that it has.
+        page.get_by_label("Photo to painting").check()
+        page.get_by_label("Method", exact=True).wait_for()
+        settle(page)
+        choose(page, "Style", "Arte Moderno (Art Nouveau)")
+        choose(page, "Method", "CycleGAN: learned from paintings, both ways")
+        page.wait_for_function("document.querySelectorAll('#painter-styles img').length == 2")
+        assert page.get_by_label("Style", exact=True).input_value() == "Van Gogh"
+        choose(page, "Method", "The best there is")
+        page.wait_for_function(f"document.querySelectorAll('#painter-styles img').length == {len(STYLES)}")
+        assert not page.locator(".toast-body").is_visible()
 
 
 def test_one_way_has_no_switch(visit: Callable) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from artcore import image, runtime
+from artcore import image, load, runtime
 from artcore.models.cyclegan import CycleGAN
 from artcore.models.stylenet import StyleNet, StyleTransferNetwork
 from artcore.tasks import painter as room
@@ -122,6 +122,20 @@ def test_tiles_equal_the_whole_and_report_progress(painter, monkeypatch):
     assert difference.max() <= 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["monet", "vangogh", "cezanne"])
+@pytest.mark.parametrize("direction", room.DIRECTIONS)
+def test_tiles_of_shipped_painters_equal_the_whole(monkeypatch, style, direction):
+    """Their weights reach further than a tiny random net's: a photo, with edges and flats."""
+    task = load.load(f"cyclegan.{style}")
+    photo = image.open(REPO / "data/examples/photo_rocky_lighthouse.jpg").convert("RGB").resize((640, 426))
+    (whole,) = task.run(photo, seed=3, direction=direction)
+    monkeypatch.setattr(room, "TILE", 256)
+    *_, last = task.run(photo, seed=3, direction=direction)
+    assert last.total >= 6
+    assert abs(np.asarray(whole.image, dtype=int) - np.asarray(last.image, dtype=int)).max() <= 1
+
+
 def test_a_net_that_looks_at_the_whole_picture_is_not_tiled(monkeypatch):
     monkeypatch.setattr(room, "TILE", 32)
     task = Painter(StyleTransferNetwork(channels=(4, 4, 4), blocks=1, kernel=3))
@@ -136,6 +150,15 @@ def test_a_picture_that_does_not_fit_memory_is_refused_before_any_work(painter, 
     monkeypatch.setattr(painter.model, "forward", lambda *_, **__: pytest.fail("painted all the same"))
     with pytest.raises(runtime.TooLarge, match="40 x 30 does not fit"):
         painter(picture())
+
+
+@pytest.mark.parametrize(("net", "least", "most"), [("compact", 70, 120), ("resnet", 350, 400)])
+def test_what_is_foretold_is_the_nets_own(net, least, most):
+    """Numbers per pixel of a picture of one tile: the published generator took 352 of 704 x 704 in fp32."""
+    task = Painter(CycleGAN(net))
+    assert least < task._bytes_per_pixel(704, 704) / runtime.setup().dtype.itemsize < most
+    if net == "resnet":  # it sees all of a picture at once
+        assert task._bytes_per_pixel(7040, 7040) == pytest.approx(task._bytes_per_pixel(704, 704))
 
 
 def test_seconds_grow_with_the_picture(painter):
@@ -273,23 +296,36 @@ def test_a_painting_can_be_left_at_any_moment(painter, monkeypatch):
     assert painter(photo, **keywords).tobytes() == expected[-1].image.tobytes()
 
 
+GUARDED = {"light": 1.0, "keep_colours": 0.5, "detail": 1.0}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "keywords", [{}, {"light": 1.0, "keep_colours": 0.5, "detail": 1.0}, {"stroke": 1.3, "light": 1.0, "detail": 1.0}]
+    ("net", "keywords"),
+    [
+        ("StyleNet()", "{}"),
+        ("StyleNet()", f"{GUARDED}"),
+        ("StyleNet()", "{'stroke': 1.3, 'light': 1.0, 'detail': 1.0}"),
+        ("CycleGAN()", "{'light': 1.0, 'regions': [(painter, mask)]}"),
+    ],
 )
-def test_48_megapixels_stay_under_one_and_a_half_gigabytes_and_what_was_foretold(tmp_path, keywords):
+def test_48_megapixels_stay_under_one_and_a_half_gigabytes_and_what_was_foretold(tmp_path, net, keywords):
     """Above the loaded app, in the process that paints: the widths of nets that ship, fp32, from a JPEG file."""
     image.save(soft_picture(400, 300).resize((8000, 6000)), tmp_path / "large.jpg")
     program = f"""
 import json
+from PIL import Image
 from artcore import runtime
+from artcore.models.cyclegan import CycleGAN
 from artcore.models.stylenet import StyleNet
 from artcore.tasks.painter import Painter
 from tests.bench.parts import peak_memory
-painter = Painter(StyleNet())
+painter = Painter({net})
+mask = Image.new("L", (400, 300))
+mask.paste(255, (0, 200, 100, 300))
 loaded, foretold = peak_memory(), []
 runtime.check_memory = lambda width, height, bytes_per_pixel: foretold.append(width * height * bytes_per_pixel)
-painter({str(tmp_path / "large.jpg")!r}, **{keywords!r})
+painter({str(tmp_path / "large.jpg")!r}, **{keywords})
 print(json.dumps([peak_memory() - loaded, *foretold]))
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=REPO, capture_output=True, text=True, check=True)

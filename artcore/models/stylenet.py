@@ -96,6 +96,8 @@ class StyleNet(ArtModel):
         half, quarter, eighth = channels
         # Pixels around a window that what is painted inside it depends on, rounded up to the stride.
         self.overlap = 16 * blocks + 8 * refine + -(-fine // 2) * 8 + 40 + 24 * (upsample == "smooth")
+        # Numbers alive per pixel at the peak, by peak resident memory: 55 and 80 of the widths that ship.
+        self.live = 23 + half * (1.8 if fine else 1)
         self.cells, self.planes, self.upsample = tuple(cells), planes, upsample
         self.stem = ConvNorm(3, quarter, kernel=8, stride=4, norm=norm)
         self.noise = nn.Conv2d(len(cells) * planes, quarter, 3, padding=1, bias=False)
@@ -182,6 +184,7 @@ class StyleTransferNetwork(ArtModel):
     def __init__(self, channels: tuple[int, int, int] = (32, 64, 128), blocks: int = 5, kernel: int = 9):
         super().__init__()
         full, half, quarter = channels
+        self.live = 30 + 7.2 * full  # numbers alive per pixel at the peak, measured as StyleNet's
 
         def conv(inputs: int, outputs: int, k: int = 3, stride: int = 1) -> nn.Sequential:
             return nn.Sequential(

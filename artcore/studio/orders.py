@@ -14,6 +14,13 @@ from artcore.studio import shared
 from artcore.studio.words import say
 from artcore.tasks.painter import Snapshot
 
+TWO_WAYS = "cyclegan"  # the method whose nets also make photos of paintings
+
+
+def offered(direction: str, method: str = "auto") -> dict[str, load.Entry]:
+    """The styles that there are in a direction, by a method."""
+    return load.styles(TWO_WAYS if direction == "to_photo" else method)
+
 
 @dataclass(frozen=True)
 class Order:
@@ -132,14 +139,31 @@ def paint(
                 yield shared.write(snapshot.image, order.file, format, metadata=keep_metadata, recipe=recipe)
 
 
-def paint_all(image: str | None, strength: float, seed: int, recipe: bool = True) -> Iterator:
-    """Paint a photo in every style there is.
+def paint_all(
+    image: str | None,
+    strength: float,
+    seed: int,
+    recipe: bool = True,
+    direction: str = "to_painting",
+    light: float = 0,
+    keep_colours: float = 0,
+    stroke: float = 1,
+    detail: float = 0,
+    method: str = "auto",
+) -> Iterator:
+    """Paint a photo in every style there is; or make a photo of a painting with every net that goes both ways.
 
     Args:
         image: The photo: JPEG, PNG, WebP, GIF, BMP or TIFF, up to 64 megapixels and 50 MB.
         strength: 0 is the photo, 1 the painting; up to 1.5 goes past it.
         seed: Another whole number gives another brush.
         recipe: Whether the files tell what made them, in their metadata.
+        direction: "to_painting", or "to_photo" for those styles whose net goes both ways.
+        light: 0 to 1: how far the photo's light and shade are kept.
+        keep_colours: 0 to 1: how far the photo's colours are kept.
+        stroke: 1 to 4: how many times larger the strokes are.
+        detail: 0 to 1: how much of the photo's fine detail is put back.
+        method: The kind of net; "auto" takes the best that there is for each style.
 
     Returns:
         A gallery of PNG files of the photo's size, each with the style's name as its caption; it grows by one
@@ -148,8 +172,17 @@ def paint_all(image: str | None, strength: float, seed: int, recipe: bool = True
     with shared.sentences():
         source = shared.needed(image)
         done = []
-        for style, entry in load.styles().items():
-            order = Order(source, style, options={"strength": strength, "seed": seed})
+        options = dict(
+            strength=strength,
+            seed=seed,
+            direction=direction,
+            light=light,
+            keep_colours=keep_colours,
+            stroke=stroke,
+            detail=detail,
+        )
+        for style, entry in offered(direction, method).items():
+            order = Order(source, style, method, options=options)
             for snapshot in order.run():
                 if snapshot.image is None:
                     yield gr.skip()

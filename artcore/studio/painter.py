@@ -15,7 +15,7 @@ from artcore import image as pictures
 from artcore import load
 from artcore.recipe import Recipe
 from artcore.studio import recipes, sending, several, shared
-from artcore.studio.orders import Order, paint, paint_all, regions, shares
+from artcore.studio.orders import TWO_WAYS, Order, offered, paint, paint_all, regions, shares
 from artcore.studio.words import say
 from artcore.tasks.painter import MAX_STRENGTH, MAX_STROKE
 
@@ -24,9 +24,8 @@ FIRST = "vangogh"  # the style to begin with, where there is one
 METHODS = {
     "auto": "The best there is",
     "cyclegan": "CycleGAN: learned from paintings, both ways",
-    "stylenet": "Average Gram: the statistics of the brush",
+    "stylenet": "StyleNet: the statistics of brushwork, one way",
 }
-TWO_WAYS = "cyclegan"  # the method whose nets also make photos of paintings
 BRUSHES = {"red": "#e0342b", "blue": "#2b6fe0"}  # colours on the photo, each for a painter
 BOARD = 800  # pixels of the longer side of the photo that is brushed on
 EXAMPLES = {
@@ -39,7 +38,6 @@ EXAMPLES = {
             "wheat_field_with_cypresses",
             "irises",
             "starry_night",
-            "great_wave",
         )  # fmt: skip
         if (path := shared.EXAMPLES / f"style_{name}.jpg").is_file()
     ],
@@ -216,7 +214,7 @@ def build() -> sending.Port | None:
         )
 
     def forecast(given: dict, found: tuple[int, int]) -> str:
-        order, everyone = ordered(given), _offered(given[direction], given[method])
+        order, everyone = ordered(given), offered(given[direction], given[method])
         alone = replace(order, shares={}, regions=())
         # Nets of one method cost the same: one of each is asked.
         kinds = {entry.method: entry.style for entry in everyone.values()}
@@ -249,25 +247,39 @@ def build() -> sending.Port | None:
             return error.message
 
     def point_out(style_: str, method_: str, direction_: str) -> dict:
-        with shared.sentences():
-            told = {thumbnails: gr.Gallery(selected_index=list(_offered(direction_)).index(style_))}
-            return told | {note: say(NOTE, card=load.pick(style_, method_))}
+        there = offered(direction_, method_)
+        if style_ not in there:  # the choice is about to change with the method
+            return {note: gr.skip()}
+        pointed = gr.Gallery(selected_index=list(there).index(style_))
+        return {thumbnails: pointed, note: say(NOTE, card=there[style_].name)}
 
-    def turn(direction_: str, style_: str, *others_: str) -> dict:
-        """The other direction: what it begins with, and who can do it."""
-        offered = _offered(direction_)
-        now = style_ if style_ in offered else next(iter(offered))
+    def offer(direction_: str, method_: str, style_: str, *others_: str) -> dict:
+        """Who can paint, in a direction and by a method."""
+        there = offered(direction_, method_)
+        now = style_ if style_ in there else next(iter(there))
+        others = [other if other in there else "" for other in others_]
+        return {
+            thumbnails: gr.Gallery(_thumbnails(there), selected_index=list(there).index(now)),
+            **chosen(there, {style: now, **dict(zip((*mix[::2], *brushes), others, strict=True))}),
+        }
+
+    def turn(direction_: str, method_: str, *who: str) -> dict:
+        """The other direction: what it begins with, and who can do it; to a photo there is one method only."""
+        back = direction_ == "to_photo"
         label, verb = WORDS[direction_]
-        known = [(say(NOBODY[0]), NOBODY[1]), *_choices(offered)]
-        others = [gr.Dropdown(choices=known, value=other if other in offered else "") for other in others_]
         return {
             photo: gr.Image(label=say(label)),
             go: gr.Button(say(verb)),
             strip: gr.Gallery(shared.titled(EXAMPLES[direction_]), visible=bool(EXAMPLES[direction_])),
-            thumbnails: gr.Gallery(_thumbnails(offered), selected_index=list(offered).index(now)),
-            style: gr.Dropdown(choices=_choices(offered), value=now),
-            **dict(zip((*mix[::2], *brushes), others, strict=True)),
+            method: gr.Dropdown(value="auto", visible=False) if back else gr.Dropdown(visible=len(methods) > 1),
+            **offer(direction_, "auto" if back else method_, *who),
         }
+
+    def chosen(there: dict[str, load.Entry], values: dict) -> dict:
+        """Dropdowns of styles with what there is to choose from."""
+        known = _choices(there)
+        nobody = (say(NOBODY[0]), NOBODY[1])
+        return {c: gr.Dropdown(choices=known if c is style else [nobody, *known], value=v) for c, v in values.items()}
 
     def spread(path: str, picture: Image.Image) -> dict:
         return {board: pictures.opaque(pictures.thumbnail(picture, BOARD)), on_board: path}
@@ -291,7 +303,7 @@ def build() -> sending.Port | None:
     def show_all(given: dict) -> Iterator[dict]:
         with shared.sentences():
             order = replace(ordered(given), shares={}, regions=())
-            everyone = _offered(given[direction], given[method])
+            everyone = offered(given[direction], given[method])
             yield from work([replace(order, style=name) for name in everyone], given, gallery)
 
     def work(todo: list[Order], given: dict, wall: gr.Gallery | None = None) -> Iterator[dict]:
@@ -352,6 +364,8 @@ def build() -> sending.Port | None:
         for net, who, share in zip(rest, mix[::2], mix[1::2], strict=False):
             wanted |= {who: recipes.checkpoint(net.name)[1], share: net.share / whole}
         changes, lost = recipes.fitting(wanted)
+        there = offered(changes.get(direction, "to_painting"), changes.get(method, "auto"))
+        changes |= chosen(there, {c: changes[c] for c in (style, *mix[::2], *brushes) if c in changes})
         return changes, lost + [say("further painters")] * (len(rest) > len(mix) // 2)
 
     def choose(orders_: list[Order], event: gr.SelectData) -> dict:
@@ -376,16 +390,14 @@ def build() -> sending.Port | None:
     gr.on(
         [style.change, method.change], point_out, [style, method, direction], [thumbnails, note], queue=False, **quiet
     )
+    who = [style, *mix[::2], *brushes]
+    method.change(offer, [direction, method, *who], [thumbnails, *who], **shared.AT_ONCE, **quiet)
     direction.change(
-        turn,
-        [direction, style, *mix[::2], *brushes],
-        [photo, go, strip, thumbnails, style, *mix[::2], *brushes],
-        **shared.AT_ONCE,
-        **quiet,
+        turn, [direction, method, *who], [photo, go, strip, method, thumbnails, *who], **shared.AT_ONCE, **quiet
     )
     regions_tab.select(lay_out, [photo, on_board], [board, on_board], **shared.AT_ONCE, **quiet)
     strip.select(_example, direction, photo, queue=False, **private)
-    thumbnails.select(_pointed, direction, style, queue=False, **private)
+    thumbnails.select(_pointed, [direction, method], style, queue=False, **private)
     shown = [orders, made, result, gallery, take.row, status, seed, stop]
     single = go.click(show, choice | {board}, shown, show_progress="hidden", **model)
     every = go_all.click(show_all, choice, shown, show_progress="hidden", **model)
@@ -410,15 +422,14 @@ def build() -> sending.Port | None:
         **shared.MODEL,
     )  # fmt: skip
     gr.Button(visible=False).click(
-        paint_all, [photo, strength, seed, take.recipe], pictures_, api_name="paint_all", **shared.MODEL
+        paint_all,
+        [photo, strength, seed, take.recipe, direction, light, keep_colours, stroke, detail, method],
+        pictures_,
+        api_name="paint_all",
+        **shared.MODEL,
     )
     settable = [style, method, another, *options.values(), *mix, *brushes]
     return sending.port(photo, take, made, status, settle=settle, controls=settable)
-
-
-def _offered(direction: str, method: str = "auto") -> dict[str, load.Entry]:
-    """The styles that there are in a direction."""
-    return load.styles(TWO_WAYS if direction == "to_photo" else method)
 
 
 def _choices(styles: dict[str, load.Entry]) -> list[tuple[str, str]]:
@@ -433,5 +444,5 @@ def _example(direction: str, event: gr.SelectData) -> str:
     return str(EXAMPLES[direction][event.index])
 
 
-def _pointed(direction: str, event: gr.SelectData) -> str:
-    return list(_offered(direction))[event.index]
+def _pointed(direction: str, method: str, event: gr.SelectData) -> str:
+    return list(offered(direction, method))[event.index]

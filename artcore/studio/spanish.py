@@ -154,7 +154,7 @@ PAINTER = {
     "Method": "Método",
     "The best there is": "El mejor que haya",
     "CycleGAN: learned from paintings, both ways": "CycleGAN: aprendido de cuadros, en ambos sentidos",
-    "Average Gram: the statistics of the brush": "Gram medio: la estadística del pincel",
+    "StyleNet: the statistics of brushwork, one way": "StyleNet: la estadística de la pincelada, en un sentido",
     "Mix": "Mezcla",
     "Second painter": "Segundo pintor",
     "Third painter": "Tercer pintor",

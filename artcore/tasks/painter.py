@@ -18,10 +18,10 @@ from artcore.tasks import guards
 MAX_STRENGTH = 1.5
 MAX_STROKE = 4
 DIRECTIONS = ("to_painting", "to_photo")
-# Longest side of a tile without its overlap in bf16; in fp32 that of half the area. Larger is faster, smaller
-# takes less memory.
-TILE = 2048
-TILE_BYTES_PER_PIXEL = 60  # peak of activations for each byte of a number, measured on StyleNet
+# Longest side of a tile without its overlap in bf16, of a net with LIVE numbers alive per pixel that it sees at the
+# peak or fewer; in fp32 that of half the area, and likewise with more numbers. Larger is faster, smaller takes less
+# memory.
+TILE, LIVE = 2048, 55
 STRIP = 2**19  # pixels that are finished at a time
 # Per pixel of the picture, measured at 8000 x 6000: the enlarged painting and what enlarging takes; what guards
 # leave behind in malloc's heap; the photo with its holes filled, and filling them.
@@ -56,6 +56,7 @@ class Painter:
     def __init__(self, model: ArtModel):
         self.model = runtime.prepare(model)
         self._margin = 2 * getattr(model, "margin", 0)  # what the net adds to a side by itself
+        self._live = getattr(model, "live", LIVE)
         side = 256 - self._margin
         with runtime.lock, FlopCounterMode(display=False) as counter, torch.inference_mode():
             self.model(torch.zeros(1, 3, side, side, dtype=runtime.setup().dtype, device=runtime.setup().device))
@@ -211,13 +212,7 @@ class Painter:
     ) -> torch.Tensor:
         """(1, 3, h, w) of one tile, painted with what the net has to see around it."""
         left, top, right, bottom = tile
-        overlap = getattr(self.model, "overlap", 0)
-        window = (
-            max(0, left - overlap),
-            max(0, top - overlap),
-            min(picture.width, right + overlap),
-            min(picture.height, bottom + overlap),
-        )
+        window = self._window(tile, *picture.size)
         x = image.to_tensor(picture.crop(window), dtype=runtime.setup().dtype).to(runtime.setup().device)
         way = {"direction": direction} if len(self.directions) > 1 else {}
         y = self.model(x, seed, origin=(window[1], window[0]), **way)
@@ -239,17 +234,23 @@ class Painter:
             yield 0, 0, width, height
             return
         stride = self.model.stride
-        longest = TILE if runtime.setup().dtype.itemsize == 2 else int(TILE / math.sqrt(2))
+        longest = int(TILE * math.sqrt(2 * LIVE / (runtime.setup().dtype.itemsize * max(LIVE, self._live))))
         step_x, step_y = (math.ceil(s / math.ceil(s / longest) / stride) * stride for s in (width, height))
         for top in range(0, height, step_y):
             for left in range(0, width, step_x):
                 yield left, top, min(width, left + step_x), min(height, top + step_y)
 
+    def _window(self, tile: tuple[int, int, int, int], width: int, height: int) -> tuple[int, int, int, int]:
+        """A tile with what the net has to see around it."""
+        (left, top, right, bottom), overlap = tile, getattr(self.model, "overlap", 0)
+        return max(0, left - overlap), max(0, top - overlap), min(width, right + overlap), min(height, bottom + overlap)
+
     def _bytes_per_pixel(self, width: int, height: int) -> float:
         """Peak memory of the whole job per pixel of the picture: its copies in, out and joined, and one tile."""
-        number = torch.finfo(runtime.setup().dtype).bits / 8
-        largest = max((r - left) * (b - top) for left, top, r, b in self._tiles(width, height))
-        return 16 + TILE_BYTES_PER_PIXEL * number * largest / (width * height)
+        number = runtime.setup().dtype.itemsize * self._live
+        windows = (self._window(tile, width, height) for tile in self._tiles(width, height))
+        largest = max((r - left + self._margin) * (b - top + self._margin) for left, top, r, b in windows)
+        return 16 + number * largest / (width * height)
 
 
 def _number(name: str, value: object, low: float, high: float, note: str = "") -> None:
