@@ -194,7 +194,7 @@ def test_a_run_is_judged_in_the_shell_and_trainings_stand_beside_each_other(weig
     assert "| varied | 48 px | SSIM, K = 1 |" in text
     assert "| setting | | adversarial_weight | null | 0 |" in text and "l1_weight" not in text
     assert text.startswith("Trainings by `python -m training.train_colorunet` on the same data")
-    assert "Settings that are not listed, the seed among them, are alike." in text
+    assert "Settings that are not listed, the seed among them, are alike, but for those that name files." in text
     assert "/here" not in (tmp_path / "f.json").read_text()
     for words, why in ((["--style", "monet"], "--style says nothing"), (["--size", "48"], "--size says nothing")):
         assert main(["cards", str(data), "--model", str(first), *words]) == 2

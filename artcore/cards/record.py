@@ -132,10 +132,10 @@ def baseline_section(runs: Sequence[dict], kind: ModuleType = painter) -> str:
     hardware = "; ".join(dict.fromkeys(str(run.get("hardware") or "unknown hardware") for run in runs))
     trainers = dict.fromkeys(str(run["trainer"]).rpartition(".")[2] for run in runs if run.get("trainer"))
     by = " by " * bool(trainers) + " and ".join(f"`python -m training.{name}`" for name in trainers)
-    alike = " Settings that are not listed, the seed among them, are alike." if all(settings) else ""
+    alike = " Settings that are not listed, the seed among them, are alike, but for those that name files."
     return "\n".join(
         [
-            f"Trainings{by} on the same data and hardware ({hardware}).{alike} {kind.MEANING}",
+            f"Trainings{by} on the same data and hardware ({hardware}).{alike * all(settings)} {kind.MEANING}",
             "",
             f"| {' | '.join((*kind.HEADS, *heads))} |",
             f"|---|---|---|{'---|' * len(heads)}",
