@@ -191,6 +191,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(task):
     assert again(picture(), seed=7).tobytes() == task(picture(), seed=7).tobytes()
 
 
+@pytest.mark.slow  # two processes
 def test_seed_7_is_seed_7_after_a_restart(tmp_path):
     """Two processes, each of which looks for its settings anew, and the net that ships."""
     photo, root = EXAMPLES / "photo_motocross.jpg", Path(__file__).parents[1]
