@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 
 import pytest
 import torch
@@ -128,6 +129,21 @@ def test_one_good_guess_among_ten_counts_for_as_much_as_it_is_likely():
     assert colours["grey copied"] == 0 and colours["K = 1"] == pytest.approx(0.1 * colours["truth"])
 
 
+def test_a_tint_that_is_the_picture_s_own_is_the_best_that_ten_seeds_could_be():
+    grey = torch.rand(1, 1, 48, 48, generator=torch.Generator().manual_seed(0)) * 0.2 + 0.4
+    angle = torch.tensor(3 * 2 * math.pi / colour.HUES)
+    chroma = (0.08 * torch.stack([angle.cos(), angle.sin()])).view(1, 2, 1, 1).expand(-1, -1, 48, 48)
+    truth = image.yuv_to_rgb(torch.cat([grey, chroma], 1))
+    flat = image.to_pil(colour.grey(truth))
+    found = colour.score(Guesses(*[flat] * 10), [truth], [torch.zeros(colour.LEVELS, 2)])
+    row = found["CIEDE2000"]
+    assert row["best tint of 0.08"] < 0.5 < 3 < row["best tint of 0.04"] < row["best of 10"]
+    assert row["best of 10"] == pytest.approx(row["grey copied"], rel=1e-3)
+    few = colour.score(Guesses(*[flat] * 5), [truth], [torch.zeros(colour.LEVELS, 2)], 5)
+    assert few["CIEDE2000"]["best tint of 0.08"] > 3  # of five it is one in two times
+    assert found["PSNR, dB"]["best tint of 0.08"] > 45 > found["PSNR, dB"]["best of 10"]
+
+
 def test_figures_are_means_over_pictures():
     truths = [scores.tensor(picture(i)) for i in (1, 2)]
     task, table = Guesses(*[picture(5)] * 5), torch.zeros(colour.LEVELS, 2)
@@ -169,12 +185,16 @@ def test_a_run_is_judged_in_the_shell_and_trainings_stand_beside_each_other(weig
     assert main(command) == 0
     out = capsys.readouterr().out
     assert ROW.format(1, "flowers") in out and ROW.format(1, "varied") in out
-    assert "| flowers | K = 1 | best of 5 | best of 10 | grey copied | mean chroma | truth |" in out
+    head = "| flowers | K = 1 | best of 5 | best of 10 | grey copied | mean chroma "
+    assert head + "| best tint of 0.04 | best tint of 0.08 | truth |" in out
     runs = json.loads((tmp_path / "f.json").read_text())
     assert runs[0]["figures"]["flowers"]["48 px"]["CIEDE2000, best of 10"] > 0
     text = cards.baseline_section(runs, colour)
-    assert "| gan, 12 minutes | plain, 12 minutes |" in text and "| varied | 48 px | SSIM, K = 1 |" in text
+    assert "| gan, 40 steps, 12 minutes | plain, 40 steps, 12 minutes |" in text
+    assert "| varied | 48 px | SSIM, K = 1 |" in text
     assert "| setting | | adversarial_weight | null | 0 |" in text and "l1_weight" not in text
+    assert text.startswith("Trainings by `python -m training.train_colorunet` on the same data")
+    assert "Settings that are not listed, the seed among them, are alike, but for those that name files." in text
     assert "/here" not in (tmp_path / "f.json").read_text()
     for words, why in ((["--style", "monet"], "--style says nothing"), (["--size", "48"], "--size says nothing")):
         assert main(["cards", str(data), "--model", str(first), *words]) == 2

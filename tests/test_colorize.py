@@ -17,7 +17,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from artcore import image, metrics, runtime
+from artcore import image, runtime
 from artcore.cards.scores import EXAMPLES
 from artcore.load import load
 from artcore.models.colorunet import ColorUNet
@@ -191,6 +191,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(task):
     assert again(picture(), seed=7).tobytes() == task(picture(), seed=7).tobytes()
 
 
+@pytest.mark.slow  # two processes
 def test_seed_7_is_seed_7_after_a_restart(tmp_path):
     """Two processes, each of which looks for its settings anew, and the net that ships."""
     photo, root = EXAMPLES / "photo_motocross.jpg", Path(__file__).parents[1]
@@ -372,21 +373,19 @@ def test_where_noise_is_transparent_the_seed_s_stays(task, monkeypatch):
     assert task(picture(), noise=Image.new("LA", (40, 30))).tobytes() == task(picture()).tobytes()
 
 
-@pytest.mark.parametrize("name", ["general", "flowers"])
-def test_what_ships_heeds_both_noise_by_hand_and_seeds(name):
-    task, photo = load(f"colorunet.{name}"), Image.open(EXAMPLES / "photo_window_flowers.jpg").resize((512, 512))
+def test_what_ships_heeds_both_noise_by_hand_and_seeds():
+    task, photo = load("colorunet.general"), Image.open(EXAMPLES / "photo_window_flowers.jpg").resize((512, 512))
     noises = [white_noise(n, (512, 512)) for n in (0, 1)]
     one, other = (task.colour(photo, seed=7, noise=noise) for noise in noises)
-    assert apart(one, other) > 3
+    assert apart(one, other) > 0.02  # of U and V: 5 of 255
     ten = [one, *task.seeds(photo, range(8, 17), noise=noises[0])]
-    assert min(apart(a, b) for a, b in itertools.combinations(ten, 2)) > 0.3
+    assert min(apart(a, b) for a, b in itertools.combinations(ten, 2)) > 0.002
     assert task.colour(photo, seed=7, noise=noises[0]).to_bytes() == one.to_bytes()
 
 
 def apart(a: Colouring, b: Colouring) -> float:
-    """Mean CIEDE2000."""
-    small = [image.to_tensor(c.image(like=image.thumbnail(c.picture, 128))) for c in (a, b)]
-    return metrics.ciede2000(*small).item()
+    """Root mean square of what chroma differs by."""
+    return float(np.sqrt(np.square(a.chroma.astype(float) - b.chroma).sum(0).mean()))
 
 
 def test_grey_levels_become_normal_numbers():

@@ -232,7 +232,8 @@ def make(
         megabytes=len(weights) / 1e6,
         digest=hashlib.sha256(weights).hexdigest(),
         licence=licence,
-        seen=_SEEN if its is painter or encoder_used(record) else "",
+        # A colouriser may have its encoder from the net that it was fine-tuned from.
+        seen=_SEEN if its is painter or encoder_used(record) or getattr(task.model, "encoder", None) else "",
         training=training_section(record),
         relative=scores.RELATIVE,
         size=scores.EXAMPLE_SIZE,

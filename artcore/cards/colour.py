@@ -1,15 +1,15 @@
 """The figures and the card of a colouriser.
 
 A grey picture has many plausible colourings, and the truth is only one of them: several seeds are asked for, and the
-best of them counts, beside how different they are. Two baselines stand beside every figure, since an error alone says
-nothing: the grey picture as it was, and the mean chroma of every level of luma, which is the sepia of a net that plays
-it safe.
+best of them counts, beside how different they are. Three baselines stand beside every figure, since an error alone says
+nothing: the grey picture as it was; the mean chroma of every level of luma, which is the sepia of a net that plays it
+safe; and as many tints as there are seeds, the best of which needs no net to come near a picture of few colours.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -33,6 +33,7 @@ MOST, MOST_TRAINED = 16, 200  # pictures of a group, evenly spaced: to judge, an
 FOLDERS, HOLD_BACK = ("colour", "photos"), 20  # every k-th file of either, as training.data.split does
 GROUPS = {"flowers": "flower_", "varied": ""}  # by how the name of a file begins; "" is all the others
 LEVELS = 64  # of luma
+HUES, TINTS = 10, (0.04, 0.08)  # evenly spaced on circles of U and V with these radii
 
 EXAMPLES = f"""\
 compared at half of it; seeds 0 to {EXAMPLE_SEEDS - 1}, and the mean chroma of the other five photos. Six photos tell a
@@ -107,6 +108,14 @@ def in_mean_chroma(truth: Tensor, table: Tensor) -> Tensor:
     return (image.yuv_to_rgb(torch.cat([luma, chroma], 1)).clamp(0, 1) * 255).round() / 255
 
 
+def tinted(truth: Tensor, radius: float) -> Tensor:
+    """(HUES, 3, H, W): the picture's luma in one colour all over, in eight bits."""
+    angle = torch.arange(HUES) * (2 * math.pi / HUES)
+    chroma = radius * torch.stack([angle.cos(), angle.sin()], 1)[:, :, None, None].expand(-1, -1, *truth.shape[2:])
+    yuv = torch.cat([image.luma(truth).expand(HUES, -1, -1, -1), chroma], 1)
+    return (image.yuv_to_rgb(yuv).clamp(0, 1) * 255).round() / 255
+
+
 def _level(luma: Tensor) -> Tensor:
     return (luma * (LEVELS - 1)).round().long()
 
@@ -126,7 +135,7 @@ def best_of(values: Tensor, count: int, *, largest: bool = False) -> float:
 
 
 def score(task: object, truths: Sequence[Tensor], tables: Sequence[Tensor], seeds: int = SEEDS) -> scores.Figures:
-    """What a colouriser makes of the grey of pictures, with seeds 0 to `seeds` - 1, beside the two baselines.
+    """What a colouriser makes of the grey of pictures, with seeds 0 to `seeds` - 1, beside the baselines.
 
     task: has `seeds(picture, seeds)`, which yields a colouring for each, and that an `image()`. truths: (1, 3, H, W)
     in [0, 1]. tables: for each the `mean_chroma` to compare with. All figures are means over the pictures, compared at
@@ -144,6 +153,7 @@ def _measure(task: object, truth: Tensor, table: Tensor, seeds: int, counts: Seq
     flat, safe = grey(truth), in_mean_chroma(truth, table)
     made = torch.cat([scores.tensor(c.image()) for c in task.seeds(image.to_pil(flat), range(seeds))])
     # JPEG keeps no finer colour than this, and CIEDE2000 is slow.
+    tints = {f"best tint of {r}": F.avg_pool2d(tinted(truth, r), 2) for r in TINTS}
     truth, flat, safe, made = (F.avg_pool2d(x, 2) for x in (truth, flat, safe, made))
     lab, target = metrics.rgb_to_lab(made), metrics.rgb_to_lab(truth)
     between = [metrics.delta_e_2000(lab[i : i + 1], lab[i + 1 :]).mean((1, 2)) for i in range(seeds - 1)]
@@ -155,16 +165,21 @@ def _measure(task: object, truth: Tensor, table: Tensor, seeds: int, counts: Seq
     }
     figures = {}
     for figure, measure, largest in (
-        ("CIEDE2000", metrics.ciede2000, False),
+        ("CIEDE2000", None, False),
         ("PSNR, dB", metrics.psnr, True),
         ("SSIM", metrics.ssim, True),
     ):
-        if measure is metrics.ciede2000:  # which would compute what is known already
-            ours = metrics.delta_e_2000(lab, target).mean((1, 2))
-        else:
-            ours = measure(made, truth.expand_as(made))
+
+        def each(x: Tensor, measure: Callable | None = measure) -> Tensor:
+            if measure is not None:
+                return measure(x, truth.expand_as(x))
+            known = lab if x is made else metrics.rgb_to_lab(x)
+            return metrics.delta_e_2000(known, target).mean((1, 2))
+
+        ours = each(made)
         figures[figure] = {_best(k): best_of(ours, k, largest=largest) for k in counts}
-        figures[figure] |= {"grey copied": measure(flat, truth).item(), "mean chroma": measure(safe, truth).item()}
+        figures[figure] |= {"grey copied": each(flat).item(), "mean chroma": each(safe).item()}
+        figures[figure] |= {name: best_of(each(x), counts[-1], largest=largest) for name, x in tints.items()}
     figures["CIEDE2000 between seeds"] = {"K = 1": torch.cat(between).mean().item()}
     figures["colourfulness"] = colourful
     return figures
@@ -188,11 +203,14 @@ def full_score(task: object, folder: Path, *, keep: dict | None = None) -> Itera
         if keep is not None:
             keep[group] = {f"{SIZE} px": _flat(found)}
         share = found["colourfulness"]["K = 1"] / found["colourfulness"]["truth"]
+        row = found["CIEDE2000"]
         yield (
             f"On {len(held)} held-back pictures of {group} (short side {SIZE} px, compared at half of it), seeds 0 to "
             f"{SEEDS - 1}. K = 1 is one seed, best of K what the best of so many is expected to be. Mean chroma: of "
-            f"every level of luma in {len(trained)} pictures that were trained on. PSNR and SSIM are those of red, "
-            f"green and blue. Colourfulness is {share:.0%} of the truth's.\n\n{scores.table(found, group)}"
+            f"every level of luma in {len(trained)} pictures that were trained on. Best tint: of {HUES} hues laid over "
+            f"all of the grey, {TINTS[0]} or {TINTS[1]} from it in U and V, without any net. PSNR and SSIM are those "
+            f"of red, green and blue. The best of {SEEDS} is {row[_best(SEEDS)] / row['grey copied']:.0%} of grey's "
+            f"CIEDE2000; colourfulness is {share:.0%} of the truth's.\n\n{scores.table(found, group)}"
         )
 
 

@@ -44,7 +44,7 @@ def training_section(record: dict | None) -> str:
         "noise gain of the saved net": config.get("noise_gain"),
         "number format": "fp32" if precision == "no" else precision,
         "hardware": record.get("hardware"),
-        "time": f"{record['minutes']:.0f} minutes" if "minutes" in record else None,
+        "time": _minutes(record["minutes"]) if "minutes" in record else None,
         "torch": record.get("torch"),
         "note": record.get("note"),
     }
@@ -101,7 +101,7 @@ def run(folder: str | os.PathLike) -> dict:
     """What a comparison says of a training: its folder's name and what training.json knows; no figures yet."""
     folder = Path(folder).expanduser()
     record = read_record(folder / "model" if (folder / "model").is_dir() else folder) or {}
-    known = {key: record[key] for key in ("minutes", "step", "hardware") if key in record}
+    known = {key: record[key] for key in ("minutes", "step", "hardware", "trainer") if key in record}
     known["settings"] = _settings(record)
     return {"name": _last_name(str(folder)), "minutes": 0.0, **known, "figures": {}}
 
@@ -113,7 +113,10 @@ def baseline_section(runs: Sequence[dict], kind: ModuleType = painter) -> str:
     "figures" (direction or group -> short side or way -> figure -> score). Raises CardError for anything else.
     """
     try:
-        heads = [f"{run['name']}, {run['minutes']:.0f} minutes" for run in runs]
+        heads = [
+            ", ".join([run["name"], *([f"{run['step']} steps"] if "step" in run else []), _minutes(run["minutes"])])
+            for run in runs
+        ]
         keys = [(d, size, figure) for d, v in runs[0]["figures"].items() for size, row in v.items() for figure in row]
         rows = {key: [run["figures"][key[0]][key[1]][key[2]] for run in runs] for key in keys}
         settings = [run.get("settings", {}) for run in runs]
@@ -135,15 +138,22 @@ def baseline_section(runs: Sequence[dict], kind: ModuleType = painter) -> str:
             "(and --style NAME for painters), the same for each run."
         ) from error
     hardware = "; ".join(dict.fromkeys(str(run.get("hardware") or "unknown hardware") for run in runs))
+    trainers = dict.fromkeys(str(run["trainer"]).rpartition(".")[2] for run in runs if run.get("trainer"))
+    by = " by " * bool(trainers) + " and ".join(f"`python -m training.{name}`" for name in trainers)
+    alike = " Settings that are not listed, the seed among them, are alike, but for those that name files."
     return "\n".join(
         [
-            f"Trainings on the same data and hardware ({hardware}). {kind.MEANING}",
+            f"Trainings{by} on the same data and hardware ({hardware}).{alike * all(settings)} {kind.MEANING}",
             "",
             f"| {' | '.join((*kind.HEADS, *heads))} |",
             f"|---|---|---|{'---|' * len(heads)}",
             *lines,
         ]
     )
+
+
+def _minutes(taken: float) -> str:
+    return f"{taken:.0f} minute" + "s" * (f"{taken:.0f}" != "1")
 
 
 def _last_name(path: str) -> str | None:
