@@ -32,6 +32,7 @@ bench: .venv/.ready-requirements-dev
 	$(PY) -m tests.bench style
 	$(PY) -m tests.bench colorize
 	$(PY) -m tests.bench upscale
+	$(PY) -m tests.bench load
 
 screenshots: .venv/.ready-requirements-dev
 	$(PY) -m docs.screenshots

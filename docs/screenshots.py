@@ -1,4 +1,4 @@
-"""The screenshots of the README: the hub on the shipped weights, with a real result on each tab.
+"""Screenshots, four of which the README shows: the hub on the shipped weights, with a real result on each tab.
 
     python -m docs.screenshots [--out docs] [--only painter-light ...]
 
@@ -61,12 +61,14 @@ def app() -> Iterator[str]:
             [sys.executable, "app.py"], cwd=REPO, env=os.environ | own, stderr=subprocess.DEVNULL
         )
         try:
-            for _ in range(600):
+            for _ in range(3000):
                 with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz"):
                     break
                 if process.poll() is not None:
                     sys.exit("The app did not start: run python app.py to see why.")
                 time.sleep(0.2)
+            else:
+                sys.exit("The app did not start within 10 minutes: run python app.py to see why.")
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()

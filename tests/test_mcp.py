@@ -20,6 +20,9 @@ from artcore.load import load
 from artcore.studio import server
 from tests.hub_server import write_catalog
 from tests.replica import free_port, png, process, status, until
+from tests.test_app_chain import add_colorizer
+from tests.test_app_style import add_encoder
+from tests.upscale_net import add_upscalers
 
 needs_mcp = pytest.mark.skipif(
     importlib.util.find_spec("mcp") is None, reason="the package `mcp` is not installed: make test installs it"
@@ -38,11 +41,11 @@ def test_without_the_package_serve_says_what_to_install(
 def test_every_named_endpoint_is_a_described_tool_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ARTCORE_WEIGHTS", str(write_catalog(tmp_path)))
+    monkeypatch.setenv("ARTCORE_WEIGHTS", str(add_colorizer(add_upscalers(add_encoder(write_catalog(tmp_path))))))
     page = server.create(server.Settings(mcp=True)).state.monitor.page
     tools = page.mcp_server_obj
     public = {f"/{fn.api_name}" for fn in page.fns.values() if fn.api_visibility == "public"}
-    assert {"/paint", "/paint_all", "/style"} <= public
+    assert {"/paint", "/paint_all", "/style", "/colorize", "/upscale", "/chain", "/batch"} <= public
     assert set(tools.tool_to_endpoint.values()) == public
     for name, endpoint in tools.tool_to_endpoint.items():
         assert f"/{name}" == endpoint  # the names are those of the API
