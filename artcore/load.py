@@ -88,7 +88,13 @@ def catalog() -> dict[str, Entry]:
 
 
 def styles(method: str = "auto") -> dict[str, Entry]:
-    """The styles a painter task is there for: {style: entry}, each by the best method that has it."""
+    """The styles a painter task is there for: {style: entry}, each by the best method that has it.
+
+    Raises:
+        LoadError: no such method.
+    """
+    if method != "auto" and method not in METHODS:
+        raise LoadError(f"There is no method {method!r}; choose from auto, {', '.join(METHODS)}.")
     found: dict[str, Entry] = {}
     for wanted in METHODS if method == "auto" else (method,):
         for entry in catalog().values():
@@ -121,8 +127,6 @@ def pick(style: str, method: str = "auto") -> str:
     Raises:
         LoadError: no such method, or no such style with it.
     """
-    if method != "auto" and method not in METHODS:
-        raise LoadError(f"There is no method {method!r}; choose from auto, {', '.join(METHODS)}.")
     available = styles(method)
     if style not in available:
         raise LoadError(f"There is no style {style!r}; choose from {', '.join(available) or 'none: no weights'}.")

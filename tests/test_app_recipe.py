@@ -76,7 +76,8 @@ def drop(page: gr.Blocks) -> Callable[..., dict]:
                 given[component] = photo
         changes = event.fn(given)
         assert set(changes) <= set(event.outputs)
-        return {_name(c): value for c, value in changes.items()}
+        # Of a list that what it offers changes with, too, the value is told.
+        return {_name(c): v.value if isinstance(v, gr.Dropdown) else v for c, v in changes.items()}
 
     return dropped
 
