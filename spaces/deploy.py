@@ -195,7 +195,7 @@ def preload(folder: Path, cache: Path) -> None:
     Raises:
         artcore.hub.HubError: the Hub can't be reached, or does not have it.
     """
-    for line in SpaceCard((folder / "README.md").read_text(encoding="utf-8")).data.preload_from_hub or ():
+    for line in SpaceCard((folder / "README.md").read_text(encoding="utf-8")).data.get("preload_from_hub") or ():
         repo, files, *revision = line.split()
         with hub.sentences(repo, *revision):
             for file in files.split(","):

@@ -130,10 +130,10 @@ def test_one_figure_that_was_changed_is_a_lie(name, data, tmp_path, capsys):
 def test_numbers_in_words_counts_and_the_file_are_held_too(data, tmp_path, capsys):
     path = install("colorunet.general", tmp_path, data=data)
     honest = path.read_text(encoding="utf-8")
-    share = re.search(r"Colourfulness is (\d+)%", honest)[1]
+    share = re.search(r"colourfulness is (\d+)%", honest)[1]
     text, expected = honest, []
     for old, new, said in (
-        (f"Colourfulness is {share}%", f"Colourfulness is {int(share) + 5}%", f"says {int(share) + 5}%"),
+        (f"colourfulness is {share}%", f"colourfulness is {int(share) + 5}%", f"says {int(share) + 5}%"),
         ("pictures of varied to train on, 2 held back", "pictures of varied to train on, 3 held back", "says 3"),
         (" MB, SHA", "9 MB, SHA", "MB, the file has"),
         (publish._sha256(path.parent / "model.safetensors"), "0" * 64, "does not name the SHA-256"),
