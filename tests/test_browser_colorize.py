@@ -365,10 +365,10 @@ def test_a_late_forecast_hides_nothing(visit: Callable, files: dict, monkeypatch
     monkeypatch.setattr(Colorizer, "seconds", seconds)
     page.locator("#colour-files input[type=file]").set_input_files(files["tower"])
     page.locator("#colour-files").get_by_text("tower").first.wait_for()
-    for _ in range(6):
+    for _ in range(3):
         page.locator("#colour-go").click()  # at once: perhaps before the picture was looked at
         with contextlib.suppress(Exception):  # the page may not have heard it: people press again
-            page.get_by_text("coloured in").wait_for(timeout=10_000)
+            page.get_by_text("coloured in").wait_for(timeout=20_000)
             break
     page.get_by_text("takes about").wait_for()
     page.wait_for_timeout(500)

@@ -484,8 +484,11 @@ def build() -> sending.Port | None:
     turned = [view, partner, take, *wall]
     shown = [bench, made, sheet, seed, status, progress, stop, *turned]
 
-    one = go.click(show, wished, shown, show_progress_on=result, **working)
-    ten = go_ten.click(show_ten, wished, shown, show_progress_on=result, **working)
+    # Pressed again, they run again: where the look at the files ended just as a run was asked for, Gradio may have lost
+    # sight of that run (shared.AT_ONCE), and would take no press any more.
+    pressed = {"trigger_mode": "multiple", "show_progress_on": result} | working
+    one = go.click(show, wished, shown, **pressed)
+    ten = go_ten.click(show_ten, wished, shown, **pressed)
     for run in (one, ten):  # after an error too, of which nothing else is left to say
         run.then(
             lambda said: (gr.Button(visible=False), "" if said.endswith("…") else gr.skip()),
