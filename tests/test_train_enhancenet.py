@@ -300,7 +300,7 @@ def test_photo_is_judged_on_what_it_is_for_and_consistency_is_that_of_the_cards(
     assert worn == evaluate(net, held, torch.device("cpu"), "photo")
 
     class Task:
-        def __call__(self, small, consistent):
+        def __call__(self, small, consistent, ensemble=False):
             with torch.no_grad():
                 return image.to_pil(net(image.to_tensor(small)).clamp(0, 1))
 
