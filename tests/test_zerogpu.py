@@ -280,8 +280,8 @@ class Space:
         return client.predict(*pictures, api_name="/style", **{"options": QUICK} | named)
 
     def listening(self, process: int) -> bool:
-        """Whether a process holds the server's port open. (A visitor's connection, which comes while spaces forks, it may
-        have: spaces lists what is to be closed some moments before.)"""
+        """Whether a process holds the server's port open. (A visitor's connection that came while spaces forked it may
+        have: what is to be closed is listed some moments before.)"""
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         there = {row[9] for row in rows if row[1].endswith(f":{self.port:04X}") and row[3] == "0A"}
         links = [os.readlink(path) for path in Path(f"/proc/{process}/fd").iterdir() if path.is_symlink()]
