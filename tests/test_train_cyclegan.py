@@ -24,7 +24,7 @@ from artcore.models.stylenet import StyleNet, StyleTransferNetwork
 from training import data as training_data
 from training import loop
 from training.data import DataError, Pictures, dataset, find_named, find_split, split
-from training.losses import detail_loss
+from training.losses import Patches
 from training.train_cyclegan import PRESETS, Config, build, document_000, main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -160,9 +160,7 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint(data, monkeypatch):
 
 
 def test_training_brings_every_loss_down(data):
-    none = dict.fromkeys(
-        ("swd_weight", "detail_weight", "content_weight", "tv_weight", "colour_weight", "layout_weight"), 0
-    )
+    none = {f"{name}_weight": 0 for name in ("swd", "detail", "tones", "content", "tv", "colour", "layout")}
     none |= {"lambda_validity": 0, "candidates": 1, "warmup": 0, "image_pool": 0, "sample_every": 100}
     rates = {"lambda_reconstruction": 10, "lambda_identity": 5, "learning_rate": 1e-2, "schedule": "constant"}
     argv = arguments(data, steps=30, channels="8 8 8", tracker="tensorboard", log_every=10, **none, **rates)
@@ -173,23 +171,71 @@ def test_training_brings_every_loss_down(data):
             assert last < 0.9 * first, (direction, loss)
 
 
-def test_soft_edges_and_grain_are_seen_in_luma_patches():
-    rng = torch.Generator().manual_seed(0)
-    real = torch.rand(4, 3, 8, 8, generator=rng)
-    real = torch.nn.functional.interpolate(real, size=64)  # hard edges between flats
+def edged(count, seed=0):
+    """Pictures of hard edges between flats."""
+    small = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(small, size=64)
 
-    def seen(made: torch.Tensor) -> float:
-        return float(detail_loss(made, real, torch.Generator().manual_seed(1)))
 
-    soft = torch.nn.functional.avg_pool2d(real, 5, 1, 2, count_include_pad=False)
-    grain = (real + 0.1 * torch.randn(real.shape, generator=rng)).clamp(0, 1)
-    assert seen(real) < 1e-6 and seen(real + 0.2) < 1e-6  # exposure is none of its business
-    assert seen(soft) > 0.01 and seen(grain) > 0.005
-    made = soft.clone().requires_grad_()
-    detail_loss(made, real, torch.Generator().manual_seed(1)).backward()
-    assert made.grad.abs().max() > 0
+def seen(patches, made, before=None):
+    before = made[:0] if before is None else before
+    return float(patches(made, before, torch.Generator().manual_seed(1)))
+
+
+def test_soft_edges_and_grain_are_seen_in_luma_patches_and_exposure_in_rgb_ones():
+    real, rng = edged(16), torch.Generator().manual_seed(0)
+    luma, rgb = (Patches(real, kind, rng, each=512) for kind in ("luma", "rgb"))
+    made = real
+    soft = torch.nn.functional.avg_pool2d(made, 5, 1, 2, count_include_pad=False)
+    grain = (made + 0.3 * torch.randn(made.shape, generator=rng)).clamp(0, 1)
+    alike = seen(luma, made)
+    assert alike < 0.06 and seen(luma, soft) > 2 * alike and seen(luma, grain) > 2 * alike
+    assert seen(luma, made + 0.2) == pytest.approx(alike, abs=1e-4)
+    assert seen(rgb, made + 0.2) > 2 * seen(rgb, made)
+
+
+@pytest.mark.parametrize("kind", ["luma", "rgb"])
+def test_a_step_towards_the_patches_of_a_kind_is_one(kind):
+    patches = Patches(edged(16), kind, torch.Generator().manual_seed(0), each=128)
+    made = (0.4 * edged(4, seed=1)).requires_grad_()
+    patches(made, made[:0].detach(), torch.Generator().manual_seed(1)).backward()
     with torch.no_grad():
-        assert seen(soft - 20 * made.grad) < seen(soft)
+        assert seen(patches, made - 5 * made.grad / made.grad.norm()) < seen(patches, made)
+
+
+def test_a_smooth_picture_is_welcome_where_others_are_busy():
+    """What counts is the set: a flat picture and a busy one are together what flat and busy pictures are."""
+    flat, busy = 0.5 + 0.02 * (edged(8) - 0.5), edged(8, seed=1)
+    patches = Patches(torch.cat([flat, busy]), "luma", torch.Generator().manual_seed(0), each=128)
+    one = flat[:4].clone()
+    assert seen(patches, one, before=busy[:4]) < 0.5 * seen(patches, one)
+    with torch.no_grad():
+        assert seen(patches, busy[:4], before=flat[:4]) < 0.5 * seen(patches, busy[:4])
+
+
+def test_a_dark_picture_may_be_asked_to_have_all_tones_by_itself():
+    dark, light = 0.5 * edged(8), 0.5 + 0.5 * edged(8, seed=1)
+    both = torch.cat([dark, light])
+    together, alone = (Patches(both, "rgb", torch.Generator().manual_seed(0), 128, alone=a) for a in (0.0, 1.0))
+    assert seen(together, dark[:4], before=light[:4]) < 0.05 < seen(alone, dark[:4], before=light[:4])
+
+
+def test_one_direction_trains_alone_and_resumes_exactly(data):
+    first = main(arguments(data, "first"))
+    alone = {"init_to_painting": first, "init_to_photo": first, "only": "to_photo", "schedule": "constant"}
+    before, whole = weights(first), weights(main(arguments(data, "whole", steps=6, **alone)))
+    changed = {name.partition(".")[0] for name in whole if not torch.equal(whole[name], before[name])}
+    assert changed == {"to_photo"}
+    main(arguments(data, "parts", steps=3, **alone))
+    assert same(whole, weights(main(arguments(data, "parts", steps=6, **alone))))
+
+
+def test_exposure_varies_and_stays_a_picture():
+    x = torch.full((4, 3, 8, 8), 0.4)
+    varied = training_data.exposed(x, 0.3, torch.Generator().manual_seed(0))
+    assert varied[:, 0, 0, 0].unique().numel() == 4 and (varied - x).abs().max() < 0.25
+    assert torch.equal(training_data.exposed(x, 0.0, torch.Generator().manual_seed(0)), x)
+    assert all(0 <= v <= 1 for v in training_data.exposed(torch.rand(4, 3, 8, 8), 1.0, torch.Generator()).aminmax())
 
 
 def test_gram_matrices_are_only_computed_where_they_count(data, monkeypatch):
@@ -280,6 +326,7 @@ def test_a_checkpoint_of_other_nets_is_a_sentence(data):
         ({"discriminator_norm": "batch"}, "choose from spectral, instance"),
         ({"generator": "unet"}, "choose from compact, resnet"),
         ({"generator": "resnet", "channels": (4, 4, 4)}, "give 1 for the resnet generator"),
+        ({"only": "to_paint"}, "only is 'to_paint'; choose from to_painting, to_photo"),
         ({"photo_zoom": (1.5, 1.0)}, "photo_zoom is"),
         ({"epochs": -1}, "epochs is -1"),
         ({"minutes": -0.5}, "minutes is -0.5"),

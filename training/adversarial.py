@@ -155,6 +155,11 @@ class ImagePool:
             given.append(picture)
         return torch.stack(given)
 
+    @property
+    def pictures(self) -> torch.Tensor:
+        """(M, C, H, W), M at most ``size``; (0, 3, 1, 1) while there is none."""
+        return torch.stack(self._kept) if self._kept else torch.empty(0, 3, 1, 1)
+
     def state_dict(self) -> dict[str, list[list[torch.Tensor]]]:
         """The pictures of every process; all of them must call it."""
         return {"kept": gather_object([[picture.cpu() for picture in self._kept]])}

@@ -362,6 +362,13 @@ def batch(
     return torch.stack([random_crop(pictures[i], size, rng, zoom=zoom, unsqueeze=unsqueeze) for i in chosen])
 
 
+def exposed(x: torch.Tensor, amount: float, rng: torch.Generator) -> torch.Tensor:
+    """(N, 3, H, W) in [0, 1], each picture as another reproduction would show it: gamma and contrast times or by up to
+    e^amount."""
+    gamma, contrast = ((amount * (2 * torch.rand(len(x), 1, 1, 1, generator=rng) - 1)).exp() for _ in range(2))
+    return (0.5 + (x**gamma - 0.5) * contrast).clamp_(0, 1)
+
+
 def shuffled(many: int, first: int, count: int, seed: int) -> list[int]:
     """Which of ``many`` pictures the draws ``first`` to ``first + count - 1`` of a training take: every pass takes each
     picture once, in an order that is a function of seed and pass, so that a resumed run goes on with the same ones."""

@@ -31,6 +31,7 @@ from training.data import (
     Pictures,
     batch,
     dataset,
+    exposed,
     find_named,
     find_pictures,
     find_split,
@@ -38,7 +39,7 @@ from training.data import (
     shuffled,
     squares,
 )
-from training.losses import Losses, detail_loss, feature_net, pair, palette, recolour
+from training.losses import Losses, Patches, feature_net, pair, palette, recolour
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ PRESETS: dict[str, dict] = {
         "style_weight": 0.0,
         "swd_weight": 0.0,
         "detail_weight": 0.0,
+        "tones_weight": 0.0,
         "content_weight": 0.0,
         "tv_weight": 0.0,
         "colour_weight": 0.0,
@@ -139,6 +141,7 @@ class Config:
     init_to_painting: str = ""  # StyleNet or CycleGAN to begin with; painters that share one can be mixed
     init_to_photo: str = ""
     features: str = "weights/encoder"
+    only: str = ""  # "to_photo" or "to_painting": the other generator stays as it is, and only teaches by the cycle
     lambda_validity: float = 1.0
     lambda_reconstruction: float = 1.0  # ten, as in the paper, forbids what a brush does to a photo
     lambda_identity: float = 0.5
@@ -154,6 +157,8 @@ class Config:
     style_weight: float = 0.0
     swd_weight: float = 3.0  # brushwork: sliced Wasserstein distances of features to the other kind's
     detail_weight: float = 2.0  # luma patches: how sharp edges are and how smooth flats, without any net
+    tones_weight: float = 1.0  # RGB patches: tones and colours of the whole set
+    tones_alone: float = 0.0  # how far each picture is to have them by itself: 1 gives all the same exposure
     tv_weight: float = 0.05
     colour_weight: float = 2.0
     layout_weight: float = 3.0
@@ -172,6 +177,7 @@ class Config:
     photo_zoom: tuple[float, ...] = (0.7, 1.2)
     painting_zoom: tuple[float, ...] = (0.9, 1.5)
     unsqueeze: bool = True  # square paintings of the sources were squeezed: draw them out again
+    exposure: float = 0.0  # how far gamma and contrast of the paintings that go in vary: the logarithm of a factor
     short_side: int = 288
     hold_back_photos: float = 0.05
     hold_back_paintings: float = 0.1
@@ -196,11 +202,12 @@ class Config:
     def __post_init__(self) -> None:
         widths = {"compact": 3, "resnet": 1}
         choices = {"generator": tuple(widths), "norm": ("batch", "none")}
-        choices["discriminator_norm"] = ("spectral", "instance")
+        choices |= {"discriminator_norm": ("spectral", "instance"), "only": ("", *DIRECTIONS)}
         choices |= dict.fromkeys(("schedule", "discriminator_schedule"), loop.SCHEDULES)
         for name, known in choices.items():
             if getattr(self, name) not in known:
-                raise loop.ConfigError(f"{name} is {getattr(self, name)!r}; choose from {', '.join(known)}.")
+                named = ", ".join(filter(None, known))
+                raise loop.ConfigError(f"{name} is {getattr(self, name)!r}; choose from {named}.")
         least = {"size": PatchDiscriminator.smallest, "batch_size": 1, "candidates": 1, "short_side": 1}
         least |= dict.fromkeys(
             ("steps", "epochs", "minutes", "buffer", "image_pool", "checkpoint_every", "sample_every", "log_every"), 0
@@ -269,21 +276,29 @@ def _section(settings: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 class Cycle(nn.Module):
-    """All passes of a step in one call, which is what data-parallel training wants."""
+    """All passes of a step in one call, which is what data-parallel training wants. With ``only`` one direction's
+    generator trains."""
 
-    def __init__(self, model: CycleGAN):
+    def __init__(self, model: CycleGAN, only: str = ""):
         super().__init__()
-        self.model = model
+        self.model, self.only = model, only
 
     def forward(
         self, photo: torch.Tensor, painting: torch.Tensor, seeds: list[int], identity: int
     ) -> dict[str, torch.Tensor]:
-        """Made, rebuilt and (the first ``identity`` pictures) unchanged pictures of both kinds, float32."""
+        """Made, rebuilt and (the first ``identity`` pictures) unchanged pictures, float32; of the generator that
+        trains, or of both."""
+        passes = self._one if self.only else self._both
+        return {name: x.float() for name, x in passes(photo, painting, seeds, identity).items()}
+
+    def _both(
+        self, photo: torch.Tensor, painting: torch.Tensor, seeds: list[int], identity: int
+    ) -> dict[str, torch.Tensor]:
         n = len(photo)
         # One call for each generator and stage: its own kind and the other at once.
         painted = self.model(torch.cat([photo, painting[:identity]]), seeds + seeds[:identity])
         photographed = self.model(torch.cat([painting, photo[:identity]]), seeds + seeds[:identity], (0, 0), "to_photo")
-        made = {
+        return {
             "to_painting": painted[:n],
             "to_photo": photographed[:n],
             "same_painting": painted[n:],
@@ -291,7 +306,18 @@ class Cycle(nn.Module):
             "photo": self.model(painted[:n], seeds, (0, 0), "to_photo"),
             "painting": self.model(photographed[:n], seeds),
         }
-        return {name: x.float() for name, x in made.items()}
+
+    def _one(
+        self, photo: torch.Tensor, painting: torch.Tensor, seeds: list[int], identity: int
+    ) -> dict[str, torch.Tensor]:
+        n, (source, kind) = len(photo), KINDS[self.only]
+        real = {"photo": photo, "painting": painting}
+        with torch.no_grad():
+            turned = self.model(real[kind], seeds, (0, 0), next(d for d in DIRECTIONS if d != self.only))
+        # What the fixed generator made of the kind, made the kind again: the one pair of which the truth is known.
+        pictures = torch.cat([real[source], real[kind][:identity], turned])
+        made = self.model(pictures, seeds + seeds[:identity] + seeds, (0, 0), self.only)
+        return {self.only: made[:n], f"same_{kind}": made[n:-n], kind: made[-n:]}
 
 
 def build(config: Config) -> CycleGAN:
@@ -348,12 +374,14 @@ def train(config: Config) -> Path:
 
     gan = build(config).requires_grad_(True).train().to(memory_format=torch.channels_last)
     averaged = loop.ema(gan, config.ema).to(device)
-    model = Cycle(gan)
+    model = Cycle(gan, config.only)
     for direction in DIRECTIONS:
         # Half the rim while training: at this size the rim would cost as much as the picture.
         getattr(gan, direction).margin = 8
+        if config.only not in ("", direction):
+            getattr(gan, direction).requires_grad_(False).eval()
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, betas=(config.beta1, config.beta2))
-    sides = [Side(config, accelerator, direction) for direction in DIRECTIONS]
+    sides = [Side(config, accelerator, direction) for direction in ([config.only] if config.only else DIRECTIONS)]
     model, optimiser = accelerator.prepare(model, optimiser)
     progress = loop.Progress()
     accelerator.register_for_checkpointing(averaged, progress, *(side.pool for side in sides))
@@ -364,6 +392,8 @@ def train(config: Config) -> Path:
         perceive, colours = Losses(config, accelerator, net, None), _palettes(config, photos, paintings)
         for side in sides:
             side.perceive, side.colours = perceive, colours[side.direction]
+    for side in sides:
+        side.know(photos if side.kind == "photo" else paintings)
     shown = [find_pictures(config.samples) if config.samples else held_photos or photo_files]
     shown.append(held_paintings or painting_files)
     shown[0] = _named_first("sample_photo", config.sample_photo, shown[0], photo_files)
@@ -380,15 +410,19 @@ def train(config: Config) -> Path:
         chosen = shuffled(len(paintings), place * many * n, many * n, 2 * config.seed + 1)
         more = {"unsqueeze": config.unsqueeze, "chosen": chosen}
         painting = batch(paintings, many * n, size, rng, zoom=config.painting_zoom, **more)
+        painting = painting[pair(photo, painting)] if many > 1 else painting
         return {
             "photo": photo,
-            "painting": painting[pair(photo, painting)] if many > 1 else painting,
+            "painting": painting,
+            # The generators see this one, the losses that one: so exposure is learned to be set right.
+            "exposed": exposed(painting, config.exposure, rng) if config.exposure else painting,
             "seeds": torch.randint(0, 2**31 - 1, (n,), generator=rng).tolist(),
             "rng": rng,
         }
 
     def save() -> None:
-        _save(accelerator, averaged.module, out, config.noise_gain)  # first: it refuses weights that are NaN
+        # First: it refuses weights that are NaN. A generator that did not train has its gain already.
+        _save(accelerator, averaged.module, out, 1.0 if config.only == "to_photo" else config.noise_gain)
         loop.checkpoint(accelerator, out)
         if accelerator.is_main_process:
             loop.record(out, accelerator, config, progress, photos=len(photos), paintings=len(paintings))
@@ -404,10 +438,10 @@ def train(config: Config) -> Path:
     for step, data in prefetch(make, steps):
         share = loop.rate(config.schedule, step, config.steps, config.warmup)
         _set_rate(optimiser, config.learning_rate * share)
-        real = {kind: data[kind].to(device, memory_format=torch.channels_last) for kind in ("photo", "painting")}
-        rng = data["rng"]
+        given = {k: data[k].to(device, memory_format=torch.channels_last) for k in ("photo", "painting", "exposed")}
+        real, rng = {kind: given[kind] for kind in ("photo", "painting")}, data["rng"]
         with accelerator.autocast():
-            made = model(real["photo"], real["painting"], data["seeds"], identity)
+            made = model(real["photo"], given["exposed"], data["seeds"], identity)
         judged = step >= config.copy_steps
         losses: dict[str, torch.Tensor] = {}
         for side in sides:
@@ -457,6 +491,19 @@ class Side:
         optimiser = torch.optim.Adam(judge.parameters(), lr=config.discriminator_rate, betas=(0.5, config.beta2))
         self.judge, self.optimiser = accelerator.prepare(judge.to(memory_format=torch.channels_last), optimiser)
         self.pool = ImagePool(config.image_pool)
+        self.patches: dict[str, Patches] = {}
+
+    def know(self, pictures: Pictures) -> None:
+        """Learn what patches all pictures of the kind have."""
+        config, rng = self.config, torch.Generator().manual_seed(self.config.seed)
+        how: dict[str, Any] = {"zoom": config.photo_zoom}
+        if self.kind == "painting":
+            how = {"zoom": config.painting_zoom, "unsqueeze": config.unsqueeze}
+        some = None
+        for name, kind, alone in (("detail", "luma", 0.0), ("tones", "rgb", config.tones_alone)):
+            if getattr(config, f"{name}_weight"):
+                some = batch(pictures, 256, config.size, rng, **how) if some is None else some
+                self.patches[name] = Patches(some, kind, rng, alone=alone)
 
     def losses(
         self, made: dict[str, torch.Tensor], real: dict[str, torch.Tensor], rng: torch.Generator
@@ -464,17 +511,16 @@ class Side:
         """The generator's losses, each already times its weight."""
         config, painted = self.config, made[self.direction]
         same = made[f"same_{self.kind}"]
-        losses = {
-            "reconstruction": config.lambda_reconstruction * (made[self.source] - real[self.source]).abs().mean(),
-        }
+        rebuilt = self.source if self.source in made else self.kind  # the one cycle that ends in what trains
+        losses = {"reconstruction": config.lambda_reconstruction * (made[rebuilt] - real[rebuilt]).abs().mean()}
         if len(same):
             losses["identity"] = config.lambda_identity * (same - real[self.kind][: len(same)]).abs().mean()
         self.judge.requires_grad_(False)
         with self.accelerator.autocast():
             scores = self.judge(augment(painted, rng) if config.augment else painted)
         losses["validity"] = config.lambda_validity * least_squares(scores, real=True)
-        if config.detail_weight:
-            losses["detail"] = config.detail_weight * detail_loss(painted, real[self.kind], rng)
+        for name, patches in self.patches.items():
+            losses[name] = getattr(config, f"{name}_weight") * patches(painted, self.pool.pictures.to(painted), rng)
         if self.perceive:
             losses |= self.perceive(painted, recolour(real[self.source], *self.colours), real[self.kind], rng)
         return losses

@@ -115,7 +115,7 @@ _ALT_BOTH = (
 _LIMITS_BOTH = """\
 - Back to a photo it undoes palette and brushwork as far as it can: it cannot know what a stroke hid, and
   faces and figures of a painting stay painted or come out wrong.
-- The two directions were trained together to undo each other; a photo that went through both is not the photo.
+- The two directions were trained to undo each other; a photo that went through both is not the photo.
 """
 _LIMITS = """\
 - It imitates colours and brushwork, not what the painter chose to show or leave out: it does not know what
