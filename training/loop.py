@@ -172,7 +172,10 @@ def record(out: Path, accelerator: Accelerator, config: Any, progress: Progress,
     """Write training.json, from which the model card tells how a checkpoint was made: settings, steps, minutes,
     hardware, and what else the trainer knows. Call it on the main process."""
     device = accelerator.device
-    hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{os.cpu_count()} CPU cores"
+    # A pinned run has fewer than the machine.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    processor = f"{cores} CPU core{'s' * (cores != 1)}"
+    hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else processor
     known = {
         "trainer": type(config).__module__ if type(config).__module__ != "__main__" else Path(sys.argv[0]).stem,
         "step": progress.step,
