@@ -12,7 +12,7 @@ paintings of that painter" (1).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -30,6 +30,7 @@ __all__ = [
     "describe",
     "distances",
     "diversity",
+    "draw_patches",
     "encoder_distance",
     "patch_distance",
     "psnr",
@@ -293,6 +294,22 @@ def patch_distance(a: Pictures, b: Pictures, kind: str, *, patches: int = 16384,
     return _quantile_distance(_projected(a, kind, patches, seed), _projected(b, kind, patches, seed))
 
 
+def draw_patches(planes: Tensor, each: int, generator: torch.Generator, *, centred: bool) -> Iterator[Tensor]:
+    """7x7 patches of pictures (N, C, H, W), from `each` random places that are the same for all N: (N, each, C * 49)
+    for the whole, the half and the quarter size (halved by means of 2x2), for as long as a patch fits. `centred`:
+    each less its own mean."""
+    window = torch.arange(PATCH)
+    for scale in range(SCALES):
+        if scale:
+            planes = F.avg_pool2d(planes, 2)
+        if min(planes.shape[-2:]) < PATCH:
+            return
+        top, left = (torch.randint(side - PATCH + 1, (each,), generator=generator) for side in planes.shape[-2:])
+        rows, columns = (top[:, None] + window)[:, :, None], (left[:, None] + window)[:, None, :]
+        patch = planes[:, :, rows, columns].transpose(1, 2).flatten(2)
+        yield patch - patch.mean(2, keepdim=True) if centred else patch
+
+
 def _projected(pictures: list[Tensor], kind: str, patches: int, seed: int) -> list[Tensor]:
     """For each scale the sorted projections of the drawn patches, (64, patches)."""
     # In float32: the draws are the same on every machine, and sorting is the cost here.
@@ -301,7 +318,6 @@ def _projected(pictures: list[Tensor], kind: str, patches: int, seed: int) -> li
     directions = torch.randn(PROJECTIONS, channels * PATCH**2, generator=generator)
     directions = F.normalize(directions, dim=1)
     each = max(1, -(-patches // len(pictures)))
-    window = torch.arange(PATCH)
     drawn: list[list[Tensor]] = [[] for _ in range(SCALES)]
     for picture in pictures:
         picture = _check(picture)
@@ -309,16 +325,8 @@ def _projected(pictures: list[Tensor], kind: str, patches: int, seed: int) -> li
         if min(plane.shape[-2:]) < PATCH * 2 ** (SCALES - 1):
             height, width = plane.shape[-2:]
             raise ValueError(f"A picture of {width}x{height} has no 7x7 patch at quarter size: use 28 pixels or more.")
-        for scale in range(SCALES):
-            if scale:
-                plane = F.avg_pool2d(plane, 2)
-            top = torch.randint(plane.shape[-2] - PATCH + 1, (each,), generator=generator)
-            left = torch.randint(plane.shape[-1] - PATCH + 1, (each,), generator=generator)
-            rows, columns = (top[:, None] + window)[:, :, None], (left[:, None] + window)[:, None, :]
-            patch = plane[0][:, rows, columns].transpose(0, 1).flatten(1)
-            if kind == "brushwork":
-                patch = patch - patch.mean(1, keepdim=True)
-            drawn[scale].append(patch)
+        for scale, patch in enumerate(draw_patches(plane, each, generator, centred=kind == "brushwork")):
+            drawn[scale].append(patch[0])
     return [(directions @ torch.cat(scale).T).sort(dim=1).values for scale in drawn]
 
 

@@ -245,6 +245,11 @@ def _text(path: Path) -> str:
 # --- threads --------------------------------------------------------------------------------------------
 
 
+def cpus() -> list[int]:
+    """The processors that this process may use: of a pinned one fewer than the machine has."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
 def _threads() -> int:
     """Physical cores that this process may use, within its control group's quota."""
     chosen = os.environ.get("ARTCORE_THREADS")
@@ -252,10 +257,9 @@ def _threads() -> int:
         if not chosen.isdigit() or int(chosen) < 1:
             raise ValueError(f"ARTCORE_THREADS is {chosen!r}; set it to a whole number from 1, or unset it.")
         return int(chosen)
-    cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     topology = ROOT / "sys/devices/system/cpu"
     # Two hyper-threads of one core name the same siblings; where nothing is named, each CPU is a core.
-    cores = {_text(topology / f"cpu{n}/topology/thread_siblings_list") or n for n in cpus}
+    cores = {_text(topology / f"cpu{n}/topology/thread_siblings_list") or n for n in cpus()}
     threads = len(cores)
     for folder in _cgroups("cpu"):
         quota = _text(folder / "cpu.max").split() or [

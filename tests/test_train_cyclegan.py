@@ -248,6 +248,13 @@ def test_gram_matrices_are_only_computed_where_they_count(data, monkeypatch):
         main(arguments(data, "other", steps=1, style_weight=0.5))
 
 
+def test_the_record_counts_the_cores_that_a_pinned_run_may_use(data, monkeypatch):
+    monkeypatch.setattr(loop.runtime, "cpus", lambda: [1])
+    run = main(arguments(data, steps=1)).parent
+    expected = torch.cuda.get_device_name() if torch.cuda.is_available() else "1 CPU core"
+    assert json.loads((run / "training.json").read_text())["hardware"] == expected
+
+
 def test_a_run_ends_with_its_minutes_and_has_all_that_an_end_has(data, monkeypatch):
     """On a clock of one minute a step: the third of four is the last."""
     monkeypatch.setattr(loop.Progress, "seconds", property(lambda progress: 60 * progress.step))

@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import json
 import math
-import os
 import shutil
 import sys
 import time
@@ -172,8 +171,7 @@ def record(out: Path, accelerator: Accelerator, config: Any, progress: Progress,
     """Write training.json, from which the model card tells how a checkpoint was made: settings, steps, minutes,
     hardware, and what else the trainer knows. Call it on the main process."""
     device = accelerator.device
-    # A pinned run has fewer than the machine.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(runtime.cpus())
     processor = f"{cores} CPU core{'s' * (cores != 1)}"
     hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else processor
     known = {

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch.nn import functional as F
 
-from artcore import image, perceptual
+from artcore import image, metrics, perceptual
 from artcore.hub import ArtModel
 from artcore.models.encoder import ArtEncoder
 
@@ -130,17 +130,11 @@ class Patches:
             total = total + F.smooth_l1_loss(new / spread, goal_of / spread, beta=0.3) / len(scales)
         return total
 
-    def _drawn(self, pictures: torch.Tensor, each: int, rng: torch.Generator, side: int = 7) -> list[torch.Tensor]:
-        """For each scale (N, each, values) patches from random places."""
-        plane = image.luma(pictures.float()) if self.kind == "luma" else pictures.float()
-        found, window = [], torch.arange(side)
-        while len(found) < 3 and min(plane.shape[-2:]) >= side:
-            top, left = (torch.randint(s - side + 1, (each,), generator=rng) for s in plane.shape[-2:])
-            rows, columns = (top[:, None] + window)[:, :, None], (left[:, None] + window)[:, None, :]
-            patch = plane[:, :, rows, columns].transpose(1, 2).flatten(2)
-            found.append(patch - patch.mean(2, keepdim=True) if self.kind == "luma" else patch)
-            plane = F.avg_pool2d(plane, 2)
-        return found
+    def _drawn(self, pictures: torch.Tensor, each: int, rng: torch.Generator) -> list[torch.Tensor]:
+        """For each scale (N, each, values)."""
+        luma = self.kind == "luma"
+        planes = image.luma(pictures.float()) if luma else pictures.float()
+        return list(metrics.draw_patches(planes, each, rng, centred=luma))
 
 
 def recolour(x: torch.Tensor, matrix: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:

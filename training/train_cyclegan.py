@@ -406,16 +406,15 @@ def train(config: Config) -> Path:
         place = step * accelerator.num_processes + accelerator.process_index
         # Seeds apart, or two sets of one length would meet in the same pairs at every pass.
         chosen = shuffled(len(photos), place * n, n, 2 * config.seed)
-        photo = batch(photos, n, size, rng, zoom=config.photo_zoom, chosen=chosen)
+        photo = batch(photos, n, size, rng, chosen=chosen, **_cut(config, "photo"))
         chosen = shuffled(len(paintings), place * many * n, many * n, 2 * config.seed + 1)
-        more = {"unsqueeze": config.unsqueeze, "chosen": chosen}
-        painting = batch(paintings, many * n, size, rng, zoom=config.painting_zoom, **more)
+        painting = batch(paintings, many * n, size, rng, chosen=chosen, **_cut(config, "painting"))
         painting = painting[pair(photo, painting)] if many > 1 else painting
-        return {
+        # What the generators see of it; the losses see it as it was, and so exposure is learned to be set right.
+        shown_as = {"exposed": exposed(painting, config.exposure, rng)} if config.exposure else {}
+        return shown_as | {
             "photo": photo,
             "painting": painting,
-            # The generators see this one, the losses that one: so exposure is learned to be set right.
-            "exposed": exposed(painting, config.exposure, rng) if config.exposure else painting,
             "seeds": torch.randint(0, 2**31 - 1, (n,), generator=rng).tolist(),
             "rng": rng,
         }
@@ -438,10 +437,10 @@ def train(config: Config) -> Path:
     for step, data in prefetch(make, steps):
         share = loop.rate(config.schedule, step, config.steps, config.warmup)
         _set_rate(optimiser, config.learning_rate * share)
-        given = {k: data[k].to(device, memory_format=torch.channels_last) for k in ("photo", "painting", "exposed")}
-        real, rng = {kind: given[kind] for kind in ("photo", "painting")}, data["rng"]
+        real = {k: x.to(device, memory_format=torch.channels_last) for k, x in data.items() if torch.is_tensor(x)}
+        rng, given = data["rng"], real.pop("exposed", real["painting"])
         with accelerator.autocast():
-            made = model(real["photo"], given["exposed"], data["seeds"], identity)
+            made = model(real["photo"], given, data["seeds"], identity)
         judged = step >= config.copy_steps
         losses: dict[str, torch.Tensor] = {}
         for side in sides:
@@ -496,14 +495,13 @@ class Side:
     def know(self, pictures: Pictures) -> None:
         """Learn what patches all pictures of the kind have."""
         config, rng = self.config, torch.Generator().manual_seed(self.config.seed)
-        how: dict[str, Any] = {"zoom": config.photo_zoom}
-        if self.kind == "painting":
-            how = {"zoom": config.painting_zoom, "unsqueeze": config.unsqueeze}
-        some = None
-        for name, kind, alone in (("detail", "luma", 0.0), ("tones", "rgb", config.tones_alone)):
-            if getattr(config, f"{name}_weight"):
-                some = batch(pictures, 256, config.size, rng, **how) if some is None else some
-                self.patches[name] = Patches(some, kind, rng, alone=alone)
+        if not (config.detail_weight or config.tones_weight):
+            return
+        some = batch(pictures, 256, config.size, rng, **_cut(config, self.kind))
+        if config.detail_weight:
+            self.patches["detail"] = Patches(some, "luma", rng)
+        if config.tones_weight:
+            self.patches["tones"] = Patches(some, "rgb", rng, alone=config.tones_alone)
 
     def losses(
         self, made: dict[str, torch.Tensor], real: dict[str, torch.Tensor], rng: torch.Generator
@@ -519,8 +517,10 @@ class Side:
         with self.accelerator.autocast():
             scores = self.judge(augment(painted, rng) if config.augment else painted)
         losses["validity"] = config.lambda_validity * least_squares(scores, real=True)
-        for name, patches in self.patches.items():
-            losses[name] = getattr(config, f"{name}_weight") * patches(painted, self.pool.pictures.to(painted), rng)
+        if self.patches:
+            before = self.pool.pictures.to(painted)
+            for name, patches in self.patches.items():
+                losses[name] = getattr(config, f"{name}_weight") * patches(painted, before, rng)
         if self.perceive:
             losses |= self.perceive(painted, recolour(real[self.source], *self.colours), real[self.kind], rng)
         return losses
@@ -536,6 +536,13 @@ class Side:
         old = self.pool(made[self.direction].detach(), rng)
         drawn = rng if self.config.augment else None
         return train_judge(self.accelerator, self.judge, self.optimiser, old, real[self.kind], drawn)
+
+
+def _cut(config: Config, kind: str) -> dict[str, Any]:
+    """How crops of photos or paintings are cut."""
+    if kind == "photo":
+        return {"zoom": config.photo_zoom}
+    return {"zoom": config.painting_zoom, "unsqueeze": config.unsqueeze}
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
