@@ -198,11 +198,14 @@ def mix(shares: Mapping[str, float]) -> Callable:
     used = {name: share for name, share in shares.items() if share > 0}
     if not used:
         raise LoadError("All shares are 0; give at least one source more.")
-    total, mean, first, wanted, mixed = math.fsum(used.values()), {}, None, None, []
+    total, mean, first, wanted, mixed, percent = math.fsum(used.values()), {}, None, None, [], 0.0
     for name, share in used.items():
         model, task = _model(name)
         mixed += [replace(checkpoint, share=float(share)) for checkpoint in model.checkpoints]
-        shape = (type(model), model._hub_mixin_config)
+        # What a picture is given before a net is mixed as the weights are; all else is the net's shape.
+        config = dict(model._hub_mixin_config)
+        percent += config.pop("levels", 0.0) * share / total
+        shape = (type(model), config)
         if first is None:
             first, wanted = name, (task, shape)
         what = wanted[0].__name__.lower()
@@ -221,6 +224,8 @@ def mix(shares: Mapping[str, float]) -> Callable:
             mean[key] = value
     model.load_state_dict(mean)
     model.checkpoints = tuple(mixed)  # for recipes
+    if percent:
+        model.levels = percent
     return task(model)
 
 

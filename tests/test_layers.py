@@ -17,8 +17,10 @@ BORDER = {"image", "recipe"}  # see PIL
 # What each room may import of ours, besides itself. First-level rooms do not import each other.
 TABLE: dict[str, set[str]] = {
     **{room: set() for room in FIRST},
+    "guided": set(),
+    "levels": {"image", "guided"},  # what a picture is given before a net
     "models": FIRST - BORDER,
-    "tasks": FIRST | {"models"},
+    "tasks": FIRST | {"guided", "levels", "models"},
     "load": FIRST | {"models", "tasks"},
     "batch": FIRST | {"tasks", "load"},
     "redo": FIRST | {"tasks", "load"},  # beside batch: a task again, by its recipe
@@ -26,7 +28,7 @@ TABLE: dict[str, set[str]] = {
     "studio": FIRST - {"perceptual"} | {"tasks", "load"},  # tabs never see tensors
     "__main__": FIRST | {"tasks", "load", "batch", "redo", "cards", "studio"},
     "training": FIRST | {"models"},  # trainers never see tasks
-    "training/data.py": FIRST,  # sees PIL
+    "training/data.py": FIRST | {"levels"},  # sees PIL
     "training/pairs.py": FIRST | {"models", "training"},  # sees PIL, for its JPEG
     "training/publish.py": FIRST | {"models", "tasks", "load", "cards", "training"},  # runs one
     "app.py": {"runtime", "load", "studio"},

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from artcore import image, load, runtime
+from artcore import image, levels, load, runtime
 from artcore.models.cyclegan import CycleGAN
 from artcore.models.stylenet import StyleNet, StyleTransferNetwork
 from artcore.tasks import painter as room
@@ -259,6 +259,57 @@ def test_direction_is_what_the_model_has(painter, other):
             task(photo, direction=direction)
     with pytest.raises(PainterError, match="StyleNet"):
         other(photo, direction="to_photo", regions=[(painter, spot(40, 30))])
+
+
+@pytest.fixture(scope="module")
+def restorer(other):
+    """`other` as a net that is shown paintings with their levels drawn out."""
+    net = CycleGAN(channels=(4, 6, 8), blocks=1, refine=1, levels=2.0)
+    net.load_state_dict(other.model.state_dict())
+    return Painter(net)
+
+
+def dull(picture):
+    """Dark and yellow, as under old varnish."""
+    return Image.fromarray((20 + np.asarray(picture) * [0.6, 0.5, 0.3]).astype(np.uint8))
+
+
+def test_levels_are_of_the_whole_painting_and_of_the_way_to_a_photo_only(other, restorer, monkeypatch):
+    painting = dull(picture(5, 4).resize((500, 400), Image.Resampling.BICUBIC))  # light and shade, as levels see it
+    x = image.to_tensor(painting)
+    drawn_out = image.to_pil(levels.apply(x, levels.maps(x, 2.0)))
+    made = np.asarray(restorer(painting, seed=5, direction="to_photo"), dtype=int)
+    assert abs(made - np.asarray(other(drawn_out, seed=5, direction="to_photo"), dtype=int)).max() <= 2  # rounds twice
+    assert abs(made - np.asarray(other(painting, seed=5, direction="to_photo"), dtype=int)).max() > 8
+    assert restorer(painting, seed=5).tobytes() == other(painting, seed=5).tobytes()
+    monkeypatch.setattr(room, "TILE", 250)
+    tiled = np.asarray(restorer(painting, seed=5, direction="to_photo"), dtype=int)
+    assert abs(tiled - made).max() <= 1
+
+
+def test_strength_starts_from_the_painting_as_it_was_given(restorer):
+    painting = dull(soft_picture(60, 50))
+    whole = np.asarray(restorer(painting, direction="to_photo"), dtype=float)
+    for keywords in ({}, {"detail": 1e-6}):  # the second is finished strip by strip
+        half = np.asarray(restorer(painting, direction="to_photo", strength=0.5, **keywords), dtype=float)
+        assert abs(half - (whole + np.asarray(painting)) / 2).max() <= 1
+    assert restorer(painting, direction="to_photo", strength=0).tobytes() == painting.tobytes()
+
+
+def test_what_is_transparent_does_not_count_for_levels(restorer):
+    painting = dull(soft_picture(60, 50)).convert("RGBA")
+    made = []
+    for colour in ((255, 255, 255, 0), (0, 0, 0, 0)):
+        painting.paste(colour, (0, 0, 60, 20))
+        made.append(np.asarray(restorer(painting, direction="to_photo"), dtype=int)[20:])
+    assert abs(made[0] - made[1]).max() <= 1
+
+
+def test_regions_see_the_painting_each_in_its_own_way(other, restorer):
+    painting = dull(soft_picture(210, 186))
+    both = np.asarray(other(painting, direction="to_photo", regions=[(restorer, spot())]))
+    assert (both[60:110, 80:130] == np.asarray(restorer(painting, direction="to_photo"))[60:110, 80:130]).all()
+    assert (both[:30] == np.asarray(other(painting, direction="to_photo"))[:30]).all()
 
 
 @pytest.mark.parametrize("name", ["light", "keep_colours", "detail", "stroke"])

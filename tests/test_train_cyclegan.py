@@ -230,6 +230,19 @@ def test_one_direction_trains_alone_and_resumes_exactly(data):
     assert same(whole, weights(main(arguments(data, "parts", steps=6, **alone))))
 
 
+def test_paintings_go_in_with_their_levels_drawn_out_and_the_net_asks_for_that(data):
+    first = main(arguments(data, "first"))
+    alone = {"init_to_painting": first, "init_to_photo": first, "only": "to_photo", "levels": 0.5}
+    made = main(arguments(data, "alone", **alone))
+    assert CycleGAN.from_pretrained(made).levels == 0.5 and CycleGAN.from_pretrained(first).levels == 0
+    file = data / "dull.png"
+    Image.fromarray(np.linspace([30, 20, 10], [180, 120, 60], 600).astype(np.uint8).reshape(20, 30, 3)).save(file)
+    plain, drawn_out = (training_data.Pictures([file], levels=percent)[0] for percent in (0.0, 0.5))
+    assert plain.amax((1, 2)).tolist() == [180, 120, 60] and (drawn_out.amax((1, 2)) > 1.3 * plain.amax((1, 2))).all()
+    square = training_data.squares([file], size=16, levels=0.5)
+    assert square.amax() > 0.9 > 0.75 > training_data.squares([file], size=16).amax()
+
+
 def test_exposure_varies_and_stays_a_picture():
     x = torch.full((4, 3, 8, 8), 0.4)
     varied = training_data.exposed(x, 0.3, torch.Generator().manual_seed(0))
@@ -335,6 +348,8 @@ def test_a_checkpoint_of_other_nets_is_a_sentence(data):
         ({"generator": "resnet", "channels": (4, 4, 4)}, "give 1 for the resnet generator"),
         ({"only": "to_paint"}, "only is 'to_paint'; choose from to_painting, to_photo"),
         ({"photo_zoom": (1.5, 1.0)}, "photo_zoom is"),
+        ({"levels": 0.5}, "levels is 0.5; .* only with only to_photo"),
+        ({"levels": 50, "only": "to_photo"}, "levels is 50; give from 0 to below 50"),
         ({"epochs": -1}, "epochs is -1"),
         ({"minutes": -0.5}, "minutes is -0.5"),
     ],

@@ -28,7 +28,7 @@ from filelock import FileLock
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from artcore import image
+from artcore import image, levels
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 DATASETS = "https://people.eecs.berkeley.edu/~taesung_park/CycleGAN/datasets/"  # as document 000 has it
@@ -289,13 +289,15 @@ class Pictures:
         files: paths of pictures.
         short_side: pixels.
         buffer: how many are kept; 0: all. The oldest goes when it is full.
+        levels: percent of each channel's values to leave out at either end where a picture's levels are drawn out
+            (:mod:`artcore.levels`); 0: it is as it is.
 
     Raises:
         DataError: on reading one that is damaged; the message names it.
     """
 
-    def __init__(self, files: list[Path], short_side: int = 288, buffer: int = 0):
-        self.files, self.short_side, self.buffer = files, short_side, buffer
+    def __init__(self, files: list[Path], short_side: int = 288, buffer: int = 0, levels: float = 0.0):
+        self.files, self.short_side, self.buffer, self.levels = files, short_side, buffer, levels
         self._cache: dict[int, torch.Tensor] = {}
 
     def __len__(self) -> int:
@@ -310,6 +312,9 @@ class Pictures:
             scale = self.short_side / min(picture.size)
             if scale < 1:
                 picture = picture.resize([max(1, round(s * scale)) for s in picture.size], resample=3)
+            if self.levels:
+                x = image.to_tensor(picture)
+                picture = image.to_pil(levels.apply(x, levels.maps(x, self.levels)))
             if self.buffer and len(self._cache) >= self.buffer:
                 del self._cache[next(iter(self._cache))]
             self._cache[index] = torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
@@ -402,9 +407,9 @@ def split(files: list[Path], hold_back: float) -> tuple[list[Path], list[Path]]:
     return [f for i, f in enumerate(files) if i % every], files[::every]
 
 
-def squares(files: list[Path], count: int = 8, size: int = 256) -> torch.Tensor:
+def squares(files: list[Path], count: int = 8, size: int = 256, levels: float = 0.0) -> torch.Tensor:
     """The middle squares of ``count`` of the pictures, evenly spaced in the list: (count, 3, size, size)."""
-    some = Pictures(files[:: max(1, len(files) // count)][:count], size + size // 4)
+    some = Pictures(files[:: max(1, len(files) // count)][:count], size + size // 4, levels=levels)
     made = []
     for i in range(len(some)):
         side = min(some[i].shape[1:])

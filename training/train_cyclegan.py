@@ -178,6 +178,7 @@ class Config:
     painting_zoom: tuple[float, ...] = (0.9, 1.5)
     unsqueeze: bool = True  # square paintings of the sources were squeezed: draw them out again
     exposure: float = 0.0  # how far gamma and contrast of the paintings that go in vary: the logarithm of a factor
+    levels: float = 0.0  # with only to_photo: percent left out at either end where paintings' levels are drawn out
     short_side: int = 288
     hold_back_photos: float = 0.05
     hold_back_paintings: float = 0.1
@@ -218,6 +219,11 @@ class Config:
         if len(self.channels) not in (0, widths[self.generator]):
             many = widths[self.generator]
             raise loop.ConfigError(f"channels are {self.channels}; give {many} for the {self.generator} generator.")
+        if not 0 <= self.levels < 50 or (self.levels and self.only != "to_photo"):
+            raise loop.ConfigError(
+                f"levels is {self.levels}; give from 0 to below 50 percent, and only with only to_photo: a "
+                "painting is to be painted with its own colours."
+            )
         for name in ("photo_zoom", "painting_zoom"):
             zoom = getattr(self, name)
             if len(zoom) != 2 or not 0 < zoom[0] <= zoom[1] < math.inf:
@@ -324,7 +330,8 @@ def build(config: Config) -> CycleGAN:
     """New generators, or those of ``init_to_painting`` and ``init_to_photo``."""
     inits = {"to_painting": config.init_to_painting, "to_photo": config.init_to_photo}
     norm = "none" if any(inits.values()) else config.norm
-    model = CycleGAN(config.generator, config.channels, config.blocks, config.refine, config.fine, norm)
+    shape = (config.generator, config.channels, config.blocks, config.refine, config.fine, norm)
+    model = CycleGAN(*shape, levels=config.levels)
     if config.generator == "resnet":
         gaussian_(model)
     for direction, source in inits.items():
@@ -365,7 +372,8 @@ def train(config: Config) -> Path:
         config = replace(config, photos=folder, paintings=folder)
     photo_files, held_photos = find_split(config.photos, "B", config.hold_back_photos)
     painting_files, held_paintings = find_split(config.paintings, "A", config.hold_back_paintings)
-    photos, paintings = (Pictures(f, config.short_side, config.buffer) for f in (photo_files, painting_files))
+    photos = Pictures(photo_files, config.short_side, config.buffer)
+    paintings = Pictures(painting_files, config.short_side, config.buffer, config.levels)
     # As tf.data zips two sets, and the document's 108 s an epoch say of Cezanne's 525 paintings and 6287 photos.
     per_epoch = max(1, min(len(photos), len(paintings)) // (config.batch_size * accelerator.num_processes))
     if config.epochs:
@@ -398,7 +406,8 @@ def train(config: Config) -> Path:
     shown.append(held_paintings or painting_files)
     shown[0] = _named_first("sample_photo", config.sample_photo, shown[0], photo_files)
     shown[1] = _named_first("sample_painting", config.sample_painting, shown[1], painting_files)
-    shown = [squares(files, min(8, *map(len, shown))) for files in shown]
+    count = min(8, *map(len, shown))
+    shown = [squares(shown[0], count), squares(shown[1], count, levels=config.levels)]
 
     def make(step: int) -> dict:
         rng = loop.step_generator(config.seed, step, accelerator.process_index)

@@ -72,6 +72,9 @@ class CycleGAN(ArtModel):
         blocks: residual blocks at 1/8 (compact) or 1/4 (resnet); 0: 4, or 9.
         refine, fine: compact only: further residual blocks at 1/4 and at 1/2.
         norm: compact only: "batch" while a base trains, "none" once folded.
+        levels: percent of each channel's values to leave out at either end where a painting's levels are drawn out
+            (:mod:`artcore.levels`) before it goes in to become a photo; 0: it goes in as it is. That is of the whole
+            picture, so :class:`artcore.tasks.painter.Painter` does it, and ``forward`` does not.
     """
 
     def __init__(
@@ -82,8 +85,12 @@ class CycleGAN(ArtModel):
         refine: int = 2,
         fine: int = 2,
         norm: str = "none",
+        levels: float = 0.0,
     ):
         super().__init__()
+        if not 0 <= levels < 50:
+            raise ValueError(f"levels is {levels!r}; give a percentage from 0 to below 50.")
+        self.levels = levels
         if generator not in ("compact", "resnet"):
             raise ValueError(f'generator is {generator!r}; give "compact" or "resnet".')
 
@@ -128,7 +135,7 @@ class CycleGAN(ArtModel):
         pair = [getattr(self, d).folded() for d in DIRECTIONS]
         first = pair[0]
         widths = (first.merge.conv.out_channels, first.block.first.conv.out_channels, first.down.conv.out_channels)
-        net = CycleGAN("compact", widths, len(first.trunk), len(first.refine), len(first.fine))
+        net = CycleGAN("compact", widths, len(first.trunk), len(first.refine), len(first.fine), levels=self.levels)
         for direction, generator in zip(DIRECTIONS, pair, strict=True):
             getattr(net, direction).load_state_dict(generator.state_dict())
         return net.to(first.out.weight.device).eval()

@@ -14,8 +14,8 @@ import torch
 from torch.nn import functional as F
 
 from artcore import runtime
+from artcore.guided import guided
 from artcore.tasks.adjustments import Adjustments
-from artcore.tasks.guards import _box
 
 # Guided filter: windows of 3 x 3 small pixels, and an edge is what contrasts by more than EDGE. Measured on photos
 # reduced 2 to 8 times: wider windows or a finer EDGE lose more of sharp chroma than they mend of soft chroma.
@@ -28,26 +28,6 @@ REACH, REACH_EDGE, MOST_PLACES = 1 / 20, 0.1, 384
 STRIP = 2**17  # pixels that are finished at a time
 # BT.601: red and blue less luma, for each unit of V and U.
 RED, BLUE = 2 * (1 - 0.299), 2 * (1 - 0.114)
-
-
-def guided(guide: torch.Tensor, x: torch.Tensor, radius: int, edge: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Guided filter (He et al. 2013): in each window, ``x`` as a linear function of the guide.
-
-    Args:
-        guide: (1, 1, h, w) luma in [0, 1].
-        x: (1, C, h, w).
-        radius: of the square windows, in pixels.
-        edge: contrast of the guide from which on the two sides stay apart; the paper's square root of epsilon.
-
-    Returns:
-        Slopes and offsets, (1, C, h, w) each: slope * guide + offset is ``x``, smoothed where the guide is.
-    """
-    channels = x.shape[1]
-    mean = _box(torch.cat((guide, x, guide * guide, guide * x), 1), radius)
-    of_guide, of_x, of_squares, of_products = mean.split((1, channels, 1, channels), 1)
-    variance = (of_squares - of_guide * of_guide).clamp_min_(0)
-    slope = (of_products - of_guide * of_x) / (variance + edge**2)
-    return _box(torch.cat((slope, of_x - slope * of_guide), 1), radius).split(channels, 1)
 
 
 def adjusted(chroma: torch.Tensor, guide: torch.Tensor, adjustments: Adjustments) -> torch.Tensor:

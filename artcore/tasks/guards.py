@@ -11,9 +11,9 @@ import math
 import numpy as np
 import torch
 from PIL import Image, ImageFilter
-from torch.nn import functional as F
 
 from artcore import image
+from artcore.guided import guided
 
 SMALL = 2**19  # pixels of the small version of a picture that maps are worked out on
 # Low frequencies are those that a window of this part of the short side averages, and an edge is what
@@ -52,18 +52,7 @@ def light_maps(photo: Image.Image, painting: Image.Image, strength: float = 1.0)
     guide, painted = (image.luma(image.to_tensor(p)) for p in (photo, painting))
     both = torch.cat((guide, torch.lerp(guide, painted, strength)), 1)
     radius = max(1, round(min(photo.size) * LIGHT_RADIUS))
-    mean = _box(torch.cat((both, guide * both), 1), radius)
-    covariance = mean[:, 2:] - mean[:, :1] * mean[:, :2]  # of the guide with each: the first is its variance
-    slope = covariance / (covariance[:, :1].clamp_min(0) + EDGE**2)
-    offset = mean[:, :2] - slope * mean[:, :1]
-    return _box(torch.cat((slope, offset), 1), radius)[:, [0, 2, 1, 3]]
-
-
-def _box(x: torch.Tensor, radius: int) -> torch.Tensor:
-    """Mean over a square window, at the border over the part of it that lies within the picture."""
-    side = 2 * radius + 1
-    x = F.avg_pool2d(x, (side, 1), 1, (radius, 0), count_include_pad=False)
-    return F.avg_pool2d(x, (1, side), 1, (0, radius), count_include_pad=False)
+    return torch.cat(guided(guide, both, radius, EDGE), 1)[:, [0, 2, 1, 3]]
 
 
 def finish(

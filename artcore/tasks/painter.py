@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from artcore import image, recipe, runtime
+from artcore import image, levels, recipe, runtime
 from artcore.hub import ArtModel
 from artcore.recipe import Recipe, Reference
 from artcore.tasks import guards
@@ -66,6 +66,10 @@ class Painter:
     def directions(self) -> tuple[str, ...]:
         """What ``direction`` may be: "to_painting", and "to_photo" where the model was trained both ways."""
         return DIRECTIONS if hasattr(self.model, DIRECTIONS[1]) else DIRECTIONS[:1]
+
+    def levels(self, direction: str) -> float:
+        """By what percentage levels are drawn out before the net sees a picture (:mod:`artcore.levels`); 0: not."""
+        return getattr(self.model, "levels", 0.0) if direction == "to_photo" else 0.0
 
     def __call__(self, source: object, **keywords: object) -> Image.Image:
         """Paint one picture; keywords as in :meth:`run`."""
@@ -163,14 +167,18 @@ class Painter:
         strips = list(_strips(*photo.size)) if guarded else []
         total = len(jobs) + len(strips)
 
-        opaque = image.opaque(photo) if total > 1 else photo  # holes filled alike for all tiles
+        percents = {painter.levels(direction) for painter, _ in layers}
+        opaque = image.opaque(photo) if total > 1 or any(percents) else photo  # holes filled alike for all tiles
         seen = opaque if size == photo.size else opaque.resize(size, Image.Resampling.LANCZOS)
+        if any(percents):
+            x = image.to_tensor(guards.small(seen))
+        drawn_out = {percent: levels.maps(x, percent) if percent else None for percent in percents}
         # Where the net sees a smaller picture, the strength mixes only once the painting is enlarged.
         inner_strength = strength if size == photo.size else 1
         painted = Image.new("RGB", size)
         for done, (painter, mask, tile) in enumerate(jobs, 1):
             with runtime.lock, torch.inference_mode():
-                y = painter._paint(seen, tile, seed, inner_strength, direction)
+                y = painter._paint(seen, drawn_out[painter.levels(direction)], tile, seed, inner_strength, direction)
                 if mask is not None:
                     below = image.to_tensor(painted.crop(tile))
                     y = torch.lerp(below, y.float().cpu(), image.window(mask, size, tile))
@@ -208,14 +216,25 @@ class Painter:
         yield Snapshot(total, total, recipe.sign(image.finish(painted, photo), made))
 
     def _paint(
-        self, picture: Image.Image, tile: tuple[int, int, int, int], seed: int, strength: float, direction: str
+        self,
+        picture: Image.Image,
+        maps: torch.Tensor | None,
+        tile: tuple[int, int, int, int],
+        seed: int,
+        strength: float,
+        direction: str,
     ) -> torch.Tensor:
-        """(1, 3, h, w) of one tile, painted with what the net has to see around it."""
+        """(1, 3, h, w) of one tile, painted with what the net has to see around it, its levels drawn out by the maps
+        of the whole picture where there are any."""
         left, top, right, bottom = tile
         window = self._window(tile, *picture.size)
-        x = image.to_tensor(picture.crop(window), dtype=runtime.setup().dtype).to(runtime.setup().device)
+        given, setup = picture.crop(window), runtime.setup()
+        x = seen = image.to_tensor(given, dtype=setup.dtype).to(setup.device)
+        if maps is not None:
+            seen = levels.apply(image.to_tensor(given), image.window(maps, picture.size, window))
+            seen = seen.to(setup.device, setup.dtype)
         way = {"direction": direction} if len(self.directions) > 1 else {}
-        y = self.model(x, seed, origin=(window[1], window[0]), **way)
+        y = self.model(seen, seed, origin=(window[1], window[0]), **way)
         if strength != 1:
             y = torch.lerp(x.float(), y.float(), float(strength)).clamp_(0, 1)
         return y[..., top - window[1] : bottom - window[1], left - window[0] : right - window[0]]
