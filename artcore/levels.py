@@ -12,30 +12,30 @@ from artcore.guided import guided
 # two sides begin to stay apart. Finer (1/16 and 0.3), halos are narrower, but brushstrokes are drawn out too: of
 # Cezanne's held-back paintings as photos, brushwork was 0.35 in place of 0.42.
 RADIUS, EDGE = 1 / 10, 0.6
+PERCENT = 0.1  # of each channel's values that may be cut off at either end
 MAX_GAIN = 2.0  # a picture of one hue is to keep it
 
 
-def maps(x: Tensor, percent: float) -> Tensor:
-    """What :func:`apply` adds, worked out on the whole picture or on a small version of it.
+def maps(x: Tensor) -> Tensor:
+    """What :func:`apply` adds, worked out on the whole picture or on a small version of it; half of it goes half way.
 
-    Each channel's values, but for ``percent`` of them at either end, come to fill [0, 1] as far as MAX_GAIN allows:
-    that undoes what varnish, age and a dim reproduction did to a painting. Departure from the levels of image editors:
-    only low frequencies are moved, by the guided filter (He et al. 2013, "Guided image filtering") with luma as the
-    guide, so that brushstrokes keep the contrast that they have.
+    Each channel's values, but for PERCENT of them at either end, come to fill [0, 1] as far as MAX_GAIN allows: that
+    undoes what varnish, age and a dim reproduction did to a painting. Departure from the levels of image editors: only
+    low frequencies are moved, by the guided filter (He et al. 2013, "Guided image filtering") with luma as the guide,
+    so that brushstrokes keep the contrast that they have.
 
     Args:
         x: (1, 3, H, W), RGB in [0, 1].
-        percent: from 0 to below 50.
 
     Returns:
         (1, 6, H, W): for each channel a slope of luma, then for each an offset.
     """
-    ends = x.new_tensor([percent / 100, 1 - percent / 100])
-    low, high = torch.quantile(x[0].flatten(1), ends, dim=1)[..., None, None]
+    values = x[0].flatten(1).sort(1).values[..., None, None]
+    cut = int(values.shape[1] * PERCENT / 100)
+    low, high = values[:, cut], values[:, -1 - cut]
     gain = (1 / (high - low).clamp_min(1e-3)).clamp_max(MAX_GAIN)
     fixed = low / (1 - high + low).clamp_min(1e-3)  # the value that stays what it is
-    radius = max(1, round(min(x.shape[-2:]) * RADIUS))
-    slope, offset = guided(image.luma(x), x, radius, EDGE)
+    slope, offset = guided(image.luma(x), x, max(1, round(min(x.shape[-2:]) * RADIUS)), EDGE)
     return torch.cat(((gain - 1) * slope, (gain - 1) * (offset - fixed)), 1)
 
 

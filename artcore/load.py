@@ -198,13 +198,13 @@ def mix(shares: Mapping[str, float]) -> Callable:
     used = {name: share for name, share in shares.items() if share > 0}
     if not used:
         raise LoadError("All shares are 0; give at least one source more.")
-    total, mean, first, wanted, mixed, percent = math.fsum(used.values()), {}, None, None, [], 0.0
+    total, mean, first, wanted, mixed, drawn_out = math.fsum(used.values()), {}, None, None, [], 0.0
     for name, share in used.items():
         model, task = _model(name)
         mixed += [replace(checkpoint, share=float(share)) for checkpoint in model.checkpoints]
-        # What a picture is given before a net is mixed as the weights are; all else is the net's shape.
+        # How far levels are drawn out is mixed as the weights are; all else is the net's shape.
         config = dict(model._hub_mixin_config)
-        percent += config.pop("levels", 0.0) * share / total
+        drawn_out += config.pop("levels", 0.0) * share / total
         shape = (type(model), config)
         if first is None:
             first, wanted = name, (task, shape)
@@ -224,8 +224,8 @@ def mix(shares: Mapping[str, float]) -> Callable:
             mean[key] = value
     model.load_state_dict(mean)
     model.checkpoints = tuple(mixed)  # for recipes
-    if percent:
-        model.levels = percent
+    if hasattr(model, "levels"):
+        model.levels = model._hub_mixin_config["levels"] = drawn_out
     return task(model)
 
 

@@ -264,7 +264,7 @@ def test_direction_is_what_the_model_has(painter, other):
 @pytest.fixture(scope="module")
 def restorer(other):
     """`other` as a net that is shown paintings with their levels drawn out."""
-    net = CycleGAN(channels=(4, 6, 8), blocks=1, refine=1, levels=2.0)
+    net = CycleGAN(channels=(4, 6, 8), blocks=1, refine=1, levels=1.0)
     net.load_state_dict(other.model.state_dict())
     return Painter(net)
 
@@ -277,7 +277,7 @@ def dull(picture):
 def test_levels_are_of_the_whole_painting_and_of_the_way_to_a_photo_only(other, restorer, monkeypatch):
     painting = dull(picture(5, 4).resize((500, 400), Image.Resampling.BICUBIC))  # light and shade, as levels see it
     x = image.to_tensor(painting)
-    drawn_out = image.to_pil(levels.apply(x, levels.maps(x, 2.0)))
+    drawn_out = image.to_pil(levels.apply(x, levels.maps(x)))
     made = np.asarray(restorer(painting, seed=5, direction="to_photo"), dtype=int)
     assert abs(made - np.asarray(other(drawn_out, seed=5, direction="to_photo"), dtype=int)).max() <= 2  # rounds twice
     assert abs(made - np.asarray(other(painting, seed=5, direction="to_photo"), dtype=int)).max() > 8

@@ -232,14 +232,16 @@ def test_one_direction_trains_alone_and_resumes_exactly(data):
 
 def test_paintings_go_in_with_their_levels_drawn_out_and_the_net_asks_for_that(data):
     first = main(arguments(data, "first"))
-    alone = {"init_to_painting": first, "init_to_photo": first, "only": "to_photo", "levels": 0.5}
+    alone = {"init_to_painting": first, "init_to_photo": first, "only": "to_photo", "levels": 1}
     made = main(arguments(data, "alone", **alone))
-    assert CycleGAN.from_pretrained(made).levels == 0.5 and CycleGAN.from_pretrained(first).levels == 0
+    assert CycleGAN.from_pretrained(made).levels == 1 and CycleGAN.from_pretrained(first).levels == 0
+    painting = {"init_to_painting": made, "init_to_photo": made, "only": "to_painting"}
+    assert CycleGAN.from_pretrained(main(arguments(data, "painting", **painting))).levels == 1
     file = data / "dull.png"
     Image.fromarray(np.linspace([30, 20, 10], [180, 120, 60], 600).astype(np.uint8).reshape(20, 30, 3)).save(file)
-    plain, drawn_out = (training_data.Pictures([file], levels=percent)[0] for percent in (0.0, 0.5))
+    plain, drawn_out = (training_data.Pictures([file], levels=amount)[0] for amount in (0.0, 1.0))
     assert plain.amax((1, 2)).tolist() == [180, 120, 60] and (drawn_out.amax((1, 2)) > 1.3 * plain.amax((1, 2))).all()
-    square = training_data.squares([file], size=16, levels=0.5)
+    square = training_data.squares([file], size=16, levels=1.0)
     assert square.amax() > 0.9 > 0.75 > training_data.squares([file], size=16).amax()
 
 
@@ -349,7 +351,7 @@ def test_a_checkpoint_of_other_nets_is_a_sentence(data):
         ({"only": "to_paint"}, "only is 'to_paint'; choose from to_painting, to_photo"),
         ({"photo_zoom": (1.5, 1.0)}, "photo_zoom is"),
         ({"levels": 0.5}, "levels is 0.5; .* only with only to_photo"),
-        ({"levels": 50, "only": "to_photo"}, "levels is 50; give from 0 to below 50"),
+        ({"levels": 1.5, "only": "to_photo"}, "levels is 1.5; give from 0 to 1"),
         ({"epochs": -1}, "epochs is -1"),
         ({"minutes": -0.5}, "minutes is -0.5"),
     ],

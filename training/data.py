@@ -289,8 +289,7 @@ class Pictures:
         files: paths of pictures.
         short_side: pixels.
         buffer: how many are kept; 0: all. The oldest goes when it is full.
-        levels: percent of each channel's values to leave out at either end where a picture's levels are drawn out
-            (:mod:`artcore.levels`); 0: it is as it is.
+        levels: 0 to 1: how far their levels are drawn out (:mod:`artcore.levels`).
 
     Raises:
         DataError: on reading one that is damaged; the message names it.
@@ -314,7 +313,7 @@ class Pictures:
                 picture = picture.resize([max(1, round(s * scale)) for s in picture.size], resample=3)
             if self.levels:
                 x = image.to_tensor(picture)
-                picture = image.to_pil(levels.apply(x, levels.maps(x, self.levels)))
+                picture = image.to_pil(levels.apply(x, self.levels * levels.maps(x)))
             if self.buffer and len(self._cache) >= self.buffer:
                 del self._cache[next(iter(self._cache))]
             self._cache[index] = torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()

@@ -178,7 +178,7 @@ class Config:
     painting_zoom: tuple[float, ...] = (0.9, 1.5)
     unsqueeze: bool = True  # square paintings of the sources were squeezed: draw them out again
     exposure: float = 0.0  # how far gamma and contrast of the paintings that go in vary: the logarithm of a factor
-    levels: float = 0.0  # with only to_photo: percent left out at either end where paintings' levels are drawn out
+    levels: float = 0.0  # with only to_photo: how far levels of paintings, not of painted photos, are drawn out
     short_side: int = 288
     hold_back_photos: float = 0.05
     hold_back_paintings: float = 0.1
@@ -219,10 +219,10 @@ class Config:
         if len(self.channels) not in (0, widths[self.generator]):
             many = widths[self.generator]
             raise loop.ConfigError(f"channels are {self.channels}; give {many} for the {self.generator} generator.")
-        if not 0 <= self.levels < 50 or (self.levels and self.only != "to_photo"):
+        if not 0 <= self.levels <= 1 or (self.levels and self.only != "to_photo"):
             raise loop.ConfigError(
-                f"levels is {self.levels}; give from 0 to below 50 percent, and only with only to_photo: a "
-                "painting is to be painted with its own colours."
+                f"levels is {self.levels}; give from 0 to 1, and only with only to_photo: a painting is to be painted "
+                "with its own colours."
             )
         for name in ("photo_zoom", "painting_zoom"):
             zoom = getattr(self, name)
@@ -331,7 +331,10 @@ def build(config: Config) -> CycleGAN:
     inits = {"to_painting": config.init_to_painting, "to_photo": config.init_to_photo}
     norm = "none" if any(inits.values()) else config.norm
     shape = (config.generator, config.channels, config.blocks, config.refine, config.fine, norm)
-    model = CycleGAN(*shape, levels=config.levels)
+    levels = config.levels
+    if config.only == "to_painting" and config.init_to_photo:  # which stays as it is, with what it asks for
+        levels = getattr(_source(config.init_to_photo), "levels", 0.0)
+    model = CycleGAN(*shape, levels=levels)
     if config.generator == "resnet":
         gaussian_(model)
     for direction, source in inits.items():
@@ -343,12 +346,8 @@ def build(config: Config) -> CycleGAN:
 def begin(generator: nn.Module, direction: str, source: str) -> None:
     """Give a generator the weights of a StyleNet or of a CycleGAN's same direction; refining blocks that the source
     lacks begin as the identity, so that the net begins as what its source makes, but for how it enlarges."""
-    folder = hub.snapshot(source)
-    kind = hub.architecture(folder)
-    if kind not in ("CycleGAN", "StyleNet"):
-        raise loop.ConfigError(f"{source!r} holds {kind}; give a StyleNet or a CycleGAN to begin with.")
-    found = StyleNet.from_pretrained(folder) if kind == "StyleNet" else CycleGAN.from_pretrained(folder)
-    state = (found if kind == "StyleNet" else getattr(found, direction)).state_dict()
+    found = _source(source)
+    state = (getattr(found, direction) if isinstance(found, CycleGAN) else found).state_dict()
     try:
         missing, unexpected = generator.load_state_dict(state, strict=False)
     except RuntimeError:  # the same names, other shapes
@@ -358,6 +357,14 @@ def begin(generator: nn.Module, direction: str, source: str) -> None:
     for name in missing:
         if ".second." in name:
             nn.init.zeros_(generator.get_parameter(name))
+
+
+def _source(source: str) -> StyleNet | CycleGAN:
+    folder = hub.snapshot(source)
+    kind = hub.architecture(folder)
+    if kind not in ("CycleGAN", "StyleNet"):
+        raise loop.ConfigError(f"{source!r} holds {kind}; give a StyleNet or a CycleGAN to begin with.")
+    return StyleNet.from_pretrained(folder) if kind == "StyleNet" else CycleGAN.from_pretrained(folder)
 
 
 def train(config: Config) -> Path:

@@ -72,9 +72,9 @@ class CycleGAN(ArtModel):
         blocks: residual blocks at 1/8 (compact) or 1/4 (resnet); 0: 4, or 9.
         refine, fine: compact only: further residual blocks at 1/4 and at 1/2.
         norm: compact only: "batch" while a base trains, "none" once folded.
-        levels: percent of each channel's values to leave out at either end where a painting's levels are drawn out
-            (:mod:`artcore.levels`) before it goes in to become a photo; 0: it goes in as it is. That is of the whole
-            picture, so :class:`artcore.tasks.painter.Painter` does it, and ``forward`` does not.
+        levels: 0 to 1: how far a painting's levels are drawn out (:mod:`artcore.levels`) before it goes in to become
+            a photo. That is of the whole picture, so :class:`artcore.tasks.painter.Painter` does it, and ``forward``
+            does not.
     """
 
     def __init__(
@@ -88,8 +88,8 @@ class CycleGAN(ArtModel):
         levels: float = 0.0,
     ):
         super().__init__()
-        if not 0 <= levels < 50:
-            raise ValueError(f"levels is {levels!r}; give a percentage from 0 to below 50.")
+        if not 0 <= levels <= 1:
+            raise ValueError(f"levels is {levels!r}; give a number from 0 to 1.")
         self.levels = levels
         if generator not in ("compact", "resnet"):
             raise ValueError(f'generator is {generator!r}; give "compact" or "resnet".')

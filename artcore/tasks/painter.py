@@ -23,6 +23,7 @@ DIRECTIONS = ("to_painting", "to_photo")
 # memory.
 TILE, LIVE = 2048, 55
 STRIP = 2**19  # pixels that are finished at a time
+LEVELS = 2**17  # pixels of the small version that levels are worked out on, about as many as in training
 # Per pixel of the picture, measured at 8000 x 6000: the enlarged painting and what enlarging takes; what guards
 # leave behind in malloc's heap; the photo with its holes filled, and filling them.
 ENLARGED_BYTES, GUARDED_BYTES, HOLES_BYTES = 8, 4, 8
@@ -68,7 +69,7 @@ class Painter:
         return DIRECTIONS if hasattr(self.model, DIRECTIONS[1]) else DIRECTIONS[:1]
 
     def levels(self, direction: str) -> float:
-        """By what percentage levels are drawn out before the net sees a picture (:mod:`artcore.levels`); 0: not."""
+        """0 to 1: how far levels are drawn out before the net sees a picture (:mod:`artcore.levels`)."""
         return getattr(self.model, "levels", 0.0) if direction == "to_photo" else 0.0
 
     def __call__(self, source: object, **keywords: object) -> Image.Image:
@@ -167,18 +168,17 @@ class Painter:
         strips = list(_strips(*photo.size)) if guarded else []
         total = len(jobs) + len(strips)
 
-        percents = {painter.levels(direction) for painter, _ in layers}
-        opaque = image.opaque(photo) if total > 1 or any(percents) else photo  # holes filled alike for all tiles
+        dim = any(painter.levels(direction) for painter, _ in layers)
+        opaque = image.opaque(photo) if total > 1 or dim else photo  # holes filled alike for all tiles
         seen = opaque if size == photo.size else opaque.resize(size, Image.Resampling.LANCZOS)
-        if any(percents):
-            x = image.to_tensor(guards.small(seen))
-        drawn_out = {percent: levels.maps(x, percent) if percent else None for percent in percents}
+        with runtime.lock, torch.inference_mode():
+            drawn_out = levels.maps(image.to_tensor(guards.small(seen, LEVELS))) if dim else None
         # Where the net sees a smaller picture, the strength mixes only once the painting is enlarged.
         inner_strength = strength if size == photo.size else 1
         painted = Image.new("RGB", size)
         for done, (painter, mask, tile) in enumerate(jobs, 1):
             with runtime.lock, torch.inference_mode():
-                y = painter._paint(seen, drawn_out[painter.levels(direction)], tile, seed, inner_strength, direction)
+                y = painter._paint(seen, drawn_out, tile, seed, inner_strength, direction)
                 if mask is not None:
                     below = image.to_tensor(painted.crop(tile))
                     y = torch.lerp(below, y.float().cpu(), image.window(mask, size, tile))
@@ -224,19 +224,20 @@ class Painter:
         strength: float,
         direction: str,
     ) -> torch.Tensor:
-        """(1, 3, h, w) of one tile, painted with what the net has to see around it, its levels drawn out by the maps
-        of the whole picture where there are any."""
+        """(1, 3, h, w) of one tile, painted with what the net has to see around it; ``maps`` of the whole picture for
+        a net that is shown drawn-out levels."""
         left, top, right, bottom = tile
         window = self._window(tile, *picture.size)
-        given, setup = picture.crop(window), runtime.setup()
-        x = seen = image.to_tensor(given, dtype=setup.dtype).to(setup.device)
-        if maps is not None:
-            seen = levels.apply(image.to_tensor(given), image.window(maps, picture.size, window))
-            seen = seen.to(setup.device, setup.dtype)
+        setup, amount = runtime.setup(), self.levels(direction)
+        x = image.to_tensor(picture.crop(window), dtype=torch.float32 if amount else setup.dtype)
+        if amount:
+            x = levels.apply(x, amount * image.window(maps, picture.size, window))
+        x = x.to(setup.device, setup.dtype)
         way = {"direction": direction} if len(self.directions) > 1 else {}
-        y = self.model(seen, seed, origin=(window[1], window[0]), **way)
+        y = self.model(x, seed, origin=(window[1], window[0]), **way)
         if strength != 1:
-            y = torch.lerp(x.float(), y.float(), float(strength)).clamp_(0, 1)
+            given = image.to_tensor(picture.crop(window), dtype=setup.dtype).to(setup.device)
+            y = torch.lerp(given.float(), y.float(), float(strength)).clamp_(0, 1)
         return y[..., top - window[1] : bottom - window[1], left - window[0] : right - window[0]]
 
     def seconds(self, width: int, height: int, *, stroke: float = 1.0) -> float:
