@@ -236,7 +236,7 @@ class Painter:
         way = {"direction": direction} if len(self.directions) > 1 else {}
         y = self.model(x, seed, origin=(window[1], window[0]), **way)
         if strength != 1:
-            given = image.to_tensor(picture.crop(window), dtype=setup.dtype).to(setup.device)
+            given = image.to_tensor(picture.crop(window)).to(setup.device) if amount else x
             y = torch.lerp(given.float(), y.float(), float(strength)).clamp_(0, 1)
         return y[..., top - window[1] : bottom - window[1], left - window[0] : right - window[0]]
 
