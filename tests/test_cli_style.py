@@ -168,7 +168,12 @@ def test_a_second_ctrl_c_ends_at_once(files, monkeypatch):
             yield snapshot
 
     monkeypatch.setattr(StyleTransfer, "run", pressed)
-    assert run(files["photo"], files["painting"], files["out"]) == 130
+    # As in a terminal: tests that a script starts with `&` inherit a SIGINT that is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert run(files["photo"], files["painting"], files["out"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not Path(files["out"]).exists()
 
 
